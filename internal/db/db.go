@@ -1,0 +1,187 @@
+// Package db opens SQLite or PostgreSQL and runs transactions. It is the only
+// package that knows which engine is in use: every other package writes one
+// SQL text with $N placeholders that runs on both.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
+	_ "modernc.org/sqlite"             // driver "sqlite"
+)
+
+// Engine names a database engine.
+type Engine string
+
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// DB is one database. On SQLite it holds one writing connection and several
+// reading ones (docs/adr/0002); on PostgreSQL both are the same pool.
+type DB struct {
+	// Now is the clock of all transactions; tests and the demo replace it.
+	Now func() time.Time
+
+	engine      Engine
+	target      string // file path or postgres URL, for backup and messages
+	write, read *sql.DB
+}
+
+// Open connects to a SQLite file (a path) or to PostgreSQL (postgres://…). It
+// does not migrate; see Migrate.
+func Open(ctx context.Context, target string) (*DB, error) {
+	d := &DB{Now: time.Now, target: target}
+	var err error
+	if IsPostgres(target) {
+		d.engine = Postgres
+		err = d.openPostgres()
+	} else {
+		d.engine = SQLite
+		err = d.openSQLite()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := d.Ping(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", explain(err)), d.Close())
+	}
+	return d, nil
+}
+
+// IsPostgres reports whether target names a PostgreSQL database.
+func IsPostgres(target string) bool {
+	return strings.HasPrefix(target, "postgres://") || strings.HasPrefix(target, "postgresql://")
+}
+
+func (d *DB) openPostgres() error {
+	pool, err := sql.Open("pgx", d.target)
+	if err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(20)
+	pool.SetMaxIdleConns(20)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	d.write, d.read = pool, pool
+	return nil
+}
+
+func (d *DB) openSQLite() error {
+	if err := os.MkdirAll(filepath.Dir(d.target), 0o700); err != nil {
+		return err
+	}
+	pragmas := url.Values{"_pragma": {
+		"busy_timeout(15000)", "journal_mode(WAL)", "foreign_keys(1)",
+		"synchronous(FULL)", "case_sensitive_like(1)", "cache_size(-32000)", "temp_store(2)",
+	}}
+	dsn := "file:" + (&url.URL{Path: d.target}).EscapedPath() + "?" + pragmas.Encode()
+	var err error
+	if d.write, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
+		return err
+	}
+	d.write.SetMaxOpenConns(1)
+	if d.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
+		return err
+	}
+	d.read.SetMaxOpenConns(8)
+	d.read.SetMaxIdleConns(8)
+	return nil
+}
+
+// Engine returns the engine in use, for the few places that must differ.
+func (d *DB) Engine() Engine { return d.engine }
+
+// Target returns the file path or URL that was opened.
+func (d *DB) Target() string { return d.target }
+
+// Ping checks that the database answers.
+func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
+
+// Close closes all connections.
+func (d *DB) Close() error {
+	err := d.write.Close()
+	if d.read != nil && d.read != d.write {
+		err = errors.Join(err, d.read.Close())
+	}
+	return err
+}
+
+// attempts bounds how often a transaction is run again after the engine asked
+// for it (serialization failure, deadlock).
+const attempts = 12
+
+// Tx runs fn in a writing transaction and commits if fn returns nil. When the
+// engine reports a serialization failure, fn runs again from the start with a
+// new clock reading: fn must not have effects outside the transaction except
+// through AfterCommit.
+func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
+	for try := 1; ; try++ {
+		err := d.once(ctx, fn)
+		if err == nil || !isRetryable(err) || try == attempts || ctx.Err() != nil {
+			return explain(err)
+		}
+		pause := time.Duration(rand.Int64N(int64(4*time.Millisecond) << min(try, 6)))
+		select {
+		case <-ctx.Done():
+			return explain(err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (d *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
+	opts := &sql.TxOptions{}
+	if d.engine == Postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	raw, err := d.write.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	tx := &Tx{Now: d.now(), raw: raw, engine: d.engine}
+	defer func() {
+		if r := recover(); r != nil {
+			_ = raw.Rollback() // the panic is what matters
+			panic(r)
+		}
+	}()
+	if err := fn(tx); err != nil {
+		if rerr := raw.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
+			return errors.Join(err, rerr)
+		}
+		return err
+	}
+	if err := raw.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	for _, f := range tx.after {
+		f()
+	}
+	return nil
+}
+
+// View runs fn in a read-only transaction: one snapshot, no writes.
+func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
+	opts := &sql.TxOptions{ReadOnly: d.engine == Postgres}
+	if d.engine == Postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	raw, err := d.read.BeginTx(ctx, opts)
+	if err != nil {
+		return explain(fmt.Errorf("begin: %w", err))
+	}
+	defer func() { _ = raw.Rollback() }() // nothing was written
+	return explain(fn(&Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}))
+}
+
+func (d *DB) now() time.Time { return d.Now().UTC().Truncate(time.Millisecond) }

@@ -1,0 +1,89 @@
+package db
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"yilian/internal/errs"
+)
+
+// PostgreSQL error codes, https://www.postgresql.org/docs/15/errcodes-appendix.html
+const (
+	pgSerialization = "40001"
+	pgDeadlock      = "40P01"
+	pgUnique        = "23505"
+	pgForeignKey    = "23503"
+	pgCheck         = "23514"
+	pgDiskFull      = "53100"
+)
+
+// explain turns the drivers' errors into the program's own: constraint
+// violations become Conflict, a full disk Unavailable. Others pass unchanged.
+func explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*errs.Error](err); ok {
+		return err
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case pgUnique:
+			return errs.Because(err, errs.Conflict, "同样的记录已经存在")
+		case pgForeignKey, pgCheck:
+			return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
+		case pgDiskFull:
+			return diskFull(err)
+		}
+		return err
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		switch code := lite.Code(); {
+		case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE, code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+			return errs.Because(err, errs.Conflict, "同样的记录已经存在")
+		case code&0xff == sqlite3.SQLITE_CONSTRAINT:
+			return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
+		case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_WRITE:
+			return diskFull(err)
+		}
+		return err
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return diskFull(err)
+	}
+	return err
+}
+
+func diskFull(err error) error {
+	return errs.Because(err, errs.Unavailable, "服务器磁盘已满，本次操作没有保存。请保留页面内容并通知系统管理员清理磁盘后重试")
+}
+
+// IsUnique reports whether err is the violation of a uniqueness rule; when
+// column is not empty, of one whose text names it.
+func IsUnique(err error, column string) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == pgUnique && strings.Contains(pg.ConstraintName+pg.Detail, column)
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		code := lite.Code()
+		return (code == sqlite3.SQLITE_CONSTRAINT_UNIQUE || code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) &&
+			strings.Contains(lite.Error(), column)
+	}
+	return false
+}
+
+// isRetryable reports whether the engine asks to run the transaction again.
+func isRetryable(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == pgSerialization || pg.Code == pgDeadlock
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
+		return lite.Code()&0xff == sqlite3.SQLITE_BUSY
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"yilian/internal/errs"
+)
+
+// Tx is a transaction with one clock reading for everything done inside it.
+type Tx struct {
+	Now      time.Time // UTC, whole milliseconds
+	ReadOnly bool      // a View: writes are refused by the engine
+
+	raw    *sql.Tx
+	engine Engine
+	after  []func()
+}
+
+// AfterCommit runs f once the transaction is committed; never if it is not.
+func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+// Exec runs a statement and returns how many rows it changed.
+func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := tx.raw.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, explain(err)
+	}
+	return res.RowsAffected()
+}
+
+// Scan is the Scan method of a row.
+type Scan func(dest ...any) error
+
+// Get reads one row; a missing row is errs.NotFound saying 没有找到<what>.
+func Get[T any](ctx context.Context, tx *Tx, what string, read func(Scan) (T, error), query string, args ...any) (T, error) {
+	v, err := read(tx.raw.QueryRowContext(ctx, query, args...).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		var zero T
+		return zero, errs.Because(err, errs.NotFound, "没有找到%s", what)
+	}
+	return v, explain(err)
+}
+
+// List reads all rows.
+func List[T any](ctx context.Context, tx *Tx, read func(Scan) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.raw.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, explain(err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := read(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, explain(rows.Err())
+}
+
+// Value is the reader of a single column, for Get and List.
+func Value[T any](scan Scan) (v T, err error) { return v, scan(&v) }
+
+// Count reads one integer.
+func Count(ctx context.Context, tx *Tx, query string, args ...any) (int64, error) {
+	return Get(ctx, tx, "计数", Value[int64], query, args...)
+}
+
+// Expand replaces the word $list in a constant query by one placeholder for
+// each value, numbered after args, and returns the query with all arguments.
+// An empty list becomes NULL, which no value equals.
+func Expand[T any](query string, args []any, values []T) (string, []any) {
+	if len(values) == 0 {
+		return strings.ReplaceAll(query, "$list", "NULL"), args
+	}
+	var b strings.Builder
+	all := append([]any{}, args...)
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		all = append(all, v)
+		b.WriteString("$" + strconv.Itoa(len(all)))
+	}
+	return strings.ReplaceAll(query, "$list", b.String()), all
+}
+
+// Savepoint runs fn; when fn fails, what it did is undone, its error is
+// returned, and the transaction stays usable.
+func (tx *Tx) Savepoint(ctx context.Context, fn func() error) error {
+	if _, err := tx.Exec(ctx, `SAVEPOINT sp`); err != nil {
+		return err
+	}
+	queued := len(tx.after)
+	err := fn()
+	if err != nil {
+		tx.after = tx.after[:queued]
+		if _, rerr := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT sp`); rerr != nil {
+			return errors.Join(err, rerr)
+		}
+	}
+	_, rerr := tx.Exec(ctx, `RELEASE SAVEPOINT sp`)
+	return errors.Join(err, rerr)
+}
+
+// NewID returns a new UUIDv7 as text: unique, and ordered by time of making.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// Time is an instant in a BIGINT column of Unix milliseconds; the zero time is
+// NULL.
+type Time struct{ time.Time }
+
+// At wraps an instant for a statement.
+func At(t time.Time) Time { return Time{t} }
+
+// Scan implements sql.Scanner.
+func (t *Time) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		t.Time = time.Time{}
+	case int64:
+		t.Time = time.UnixMilli(v).UTC()
+	default:
+		return fmt.Errorf("scan instant: unexpected %T", src)
+	}
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (t Time) Value() (driver.Value, error) {
+	if t.IsZero() {
+		return nil, nil
+	}
+	return t.UnixMilli(), nil
+}
+
+// Null is text in a nullable column; the empty string is NULL.
+type Null string
+
+// Scan implements sql.Scanner.
+func (n *Null) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*n = ""
+	case string:
+		*n = Null(v)
+	case []byte:
+		*n = Null(v)
+	default:
+		return fmt.Errorf("scan text: unexpected %T", src)
+	}
+	return nil
+}
+
+// Value implements driver.Valuer.
+func (n Null) Value() (driver.Value, error) {
+	if n == "" {
+		return nil, nil
+	}
+	return string(n), nil
+}
