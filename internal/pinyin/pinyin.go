@@ -1,0 +1,195 @@
+// Package pinyin turns Chinese names into the letters people type to find them:
+// the full spelling and the initials, in every reading that the surname has
+// (单 shan or dan, 曾 zeng or ceng). mozillazg/go-pinyin knows the characters; the
+// surnames are a table of our own, because it reads them as ordinary words.
+package pinyin
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	lib "github.com/mozillazg/go-pinyin"
+)
+
+var (
+	surnames  = parseReadings(surnameReadings)
+	compounds = parseReadings(compoundReadings)
+	given     = parseReadings(givenReadings)
+)
+
+// maxReadings bounds the spellings of one name; beyond it rarer ones are dropped.
+const maxReadings = 8
+
+// Spelling is one way to read a name.
+type Spelling struct {
+	Full     string // zhangguilan
+	Initials string // zgl
+	Given    string // guilan: the full spelling without the surname
+}
+
+// Split cuts a name into surname and given name; a name of one character is
+// all surname.
+func Split(name string) (surname, rest string) {
+	runes := []rune(clean(name))
+	switch {
+	case len(runes) == 0:
+		return "", ""
+	case len(runes) >= 2 && compounds[string(runes[:2])] != nil:
+		return string(runes[:2]), string(runes[2:])
+	}
+	return string(runes[:1]), string(runes[1:])
+}
+
+// SurnameReadings returns how a surname may be read, the usual reading first;
+// the syllables of a compound surname are separate.
+func SurnameReadings(surname string) [][]string {
+	surname = clean(surname)
+	if readings, ok := compounds[surname]; ok {
+		return cut(readings)
+	}
+	if readings, ok := surnames[surname]; ok {
+		return cut(readings)
+	}
+	var one []string
+	for _, r := range surname {
+		one = append(one, common(r))
+	}
+	return [][]string{one}
+}
+
+// Spellings returns every spelling of a name, the usual one first. Letters and
+// digits in a name stand for themselves; ü is u (see Fold).
+func Spellings(name string) []Spelling {
+	surname, rest := Split(name)
+	if surname == "" {
+		return nil
+	}
+	surnameLists := SurnameReadings(surname)
+	restLists := [][]string{nil}
+	for _, r := range rest {
+		restLists = times(restLists, givenReading(r))
+	}
+	var out []Spelling
+	for _, s := range surnameLists {
+		for _, g := range restLists {
+			sp := Spelling{
+				Full:     strings.Join(s, "") + strings.Join(g, ""),
+				Initials: initials(s) + initials(g),
+				Given:    strings.Join(g, ""),
+			}
+			if len(out) < maxReadings && !slices.Contains(out, sp) {
+				out = append(out, sp)
+			}
+		}
+	}
+	return out
+}
+
+// Initials returns the initials of any text, for lists that are searched by
+// them (diagnoses, institutions); characters without a reading stand as they are.
+func Initials(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if s := common(r); s != "" {
+			b.WriteString(firstLetter(s))
+		}
+	}
+	return b.String()
+}
+
+// Full returns the usual spelling of any text, for sorting and search.
+func Full(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		b.WriteString(common(r))
+	}
+	return b.String()
+}
+
+// Fold brings typed letters to the form of the spellings: lower case, ü, v and
+// yu after l or n become u, apostrophes and spaces go. Both lv and lu thus find 吕.
+func Fold(typed string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(typed) {
+		switch {
+		case r == 'ü' || r == 'v' || r == 'ǖ' || r == 'ǘ' || r == 'ǚ' || r == 'ǜ':
+			b.WriteByte('u')
+		case r == '\'' || r == '’' || unicode.IsSpace(r):
+		case r >= 'ａ' && r <= 'ｚ':
+			b.WriteRune(r - 'ａ' + 'a')
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(b.String(), "lyu", "lu"), "nyu", "nu")
+}
+
+func givenReading(r rune) []string {
+	if readings, ok := given[string(r)]; ok {
+		return readings
+	}
+	return []string{common(r)}
+}
+
+// common returns the usual reading of a character; letters and digits stand for
+// themselves, anything else has none.
+func common(r rune) string {
+	if r < unicode.MaxASCII {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return strings.ToLower(string(r))
+		}
+		return ""
+	}
+	readings := lib.SinglePinyin(r, lib.Args{Style: lib.Normal})
+	if len(readings) == 0 {
+		return ""
+	}
+	return strings.ReplaceAll(readings[0], "v", "u")
+}
+
+func times(lists [][]string, next []string) [][]string {
+	var out [][]string
+	for _, list := range lists {
+		for _, s := range next {
+			if len(out) < maxReadings {
+				out = append(out, append(slices.Clone(list), s))
+			}
+		}
+	}
+	return out
+}
+
+func initials(syllables []string) string {
+	var b strings.Builder
+	for _, s := range syllables {
+		b.WriteString(firstLetter(s))
+	}
+	return b.String()
+}
+
+func firstLetter(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}
+
+func cut(readings []string) [][]string {
+	var out [][]string
+	for _, r := range readings {
+		out = append(out, strings.Split(r, "-"))
+	}
+	return out
+}
+
+// clean removes the dots and spaces that names of minorities and foreigners
+// carry, so that 阿依·古丽 and 阿依古丽 are spelt alike.
+func clean(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || r == '·' || r == '•' || r == '．' || r == '.' || r == '-' {
+			return -1
+		}
+		return r
+	}, name)
+}
