@@ -28,7 +28,8 @@ const (
 )
 
 // DB is one database. On SQLite it holds one writing connection and several
-// reading ones (docs/adr/0002); on PostgreSQL both are the same pool.
+// reading ones (docs/adr/0002); on PostgreSQL two pools, so that readers that
+// wait for a writer (audit's group commit) cannot use up its connections.
 type DB struct {
 	// Now is the clock of all transactions; tests and the demo replace it.
 	Now func() time.Time
@@ -65,14 +66,18 @@ func IsPostgres(target string) bool {
 }
 
 func (d *DB) openPostgres() error {
-	pool, err := sql.Open("pgx", d.target)
-	if err != nil {
-		return err
+	pools := [2]*sql.DB{}
+	for i := range pools {
+		pool, err := sql.Open("pgx", d.target)
+		if err != nil {
+			return err
+		}
+		pool.SetMaxOpenConns(12)
+		pool.SetMaxIdleConns(12)
+		pool.SetConnMaxIdleTime(5 * time.Minute)
+		pools[i] = pool
 	}
-	pool.SetMaxOpenConns(20)
-	pool.SetMaxIdleConns(20)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	d.write, d.read = pool, pool
+	d.write, d.read = pools[0], pools[1]
 	return nil
 }
 
@@ -109,11 +114,7 @@ func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
 
 // Close closes all connections.
 func (d *DB) Close() error {
-	err := d.write.Close()
-	if d.read != nil && d.read != d.write {
-		err = errors.Join(err, d.read.Close())
-	}
-	return err
+	return errors.Join(d.write.Close(), d.read.Close())
 }
 
 // attempts bounds how often a transaction is run again after the engine asked
@@ -126,8 +127,11 @@ const attempts = 12
 // through AfterCommit.
 func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 	for try := 1; ; try++ {
-		err := d.once(ctx, fn)
+		ends, err := d.once(ctx, fn)
 		if err == nil || !isRetryable(err) || try == attempts || ctx.Err() != nil {
+			for _, f := range ends {
+				f()
+			}
 			return explain(err)
 		}
 		pause := time.Duration(rand.Int64N(int64(4*time.Millisecond) << min(try, 6)))
@@ -139,14 +143,15 @@ func (d *DB) Tx(ctx context.Context, fn func(*Tx) error) error {
 	}
 }
 
-func (d *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
+// once runs fn in one attempt and returns what is to run after the last one.
+func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err error) {
 	opts := &sql.TxOptions{}
 	if d.engine == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
 	raw, err := d.write.BeginTx(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("begin: %w", err)
+		return nil, fmt.Errorf("begin: %w", err)
 	}
 	tx := &Tx{Now: d.now(), raw: raw, engine: d.engine}
 	defer func() {
@@ -157,17 +162,17 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (err error) {
 	}()
 	if err := fn(tx); err != nil {
 		if rerr := raw.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
-			return errors.Join(err, rerr)
+			return tx.ends, errors.Join(err, rerr)
 		}
-		return err
+		return tx.ends, err
 	}
 	if err := raw.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return tx.ends, fmt.Errorf("commit: %w", err)
 	}
 	for _, f := range tx.after {
 		f()
 	}
-	return nil
+	return tx.ends, nil
 }
 
 // View runs fn in a read-only transaction: one snapshot, no writes.
@@ -180,8 +185,14 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil {
 		return explain(fmt.Errorf("begin: %w", err))
 	}
-	defer func() { _ = raw.Rollback() }() // nothing was written
-	return explain(fn(&Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}))
+	tx := &Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}
+	defer func() {
+		_ = raw.Rollback() // nothing was written
+		for _, f := range tx.ends {
+			f()
+		}
+	}()
+	return explain(fn(tx))
 }
 
 func (d *DB) now() time.Time { return d.Now().UTC().Truncate(time.Millisecond) }
