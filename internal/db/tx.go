@@ -22,11 +22,16 @@ type Tx struct {
 
 	raw    *sql.Tx
 	engine Engine
-	after  []func()
+	after  []func() // on success
+	ends   []func() // either way
 }
 
 // AfterCommit runs f once the transaction is committed; never if it is not.
 func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
+
+// OnEnd runs f when the transaction is over, committed or not, once for all
+// attempts: for what must be kept even when the transaction is refused.
+func (tx *Tx) OnEnd(f func()) { tx.ends = append(tx.ends, f) }
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
