@@ -1,0 +1,224 @@
+// Package access decides who may do what with whose data, and records every
+// decision in the same call. A patient belongs to no institution: reading
+// across institutions needs a relation of care that the program itself can
+// see, consent, or break-glass with a reason (docs/design.md, section 3).
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"yilian/internal/audit"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+)
+
+// Actor is who acts; see audit.Actor.
+type Actor = audit.Actor
+
+type actorKey struct{}
+
+// WithActor puts the signed-in actor into the context of a request. Only the
+// web edge reads it back; use cases take the actor as an argument.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorFrom returns the signed-in actor of a request.
+func ActorFrom(ctx context.Context) (Actor, bool) {
+	a, ok := ctx.Value(actorKey{}).(Actor)
+	return a, ok
+}
+
+// Basis is why an institution or a person may see a patient's data.
+type Basis string
+
+const (
+	BasisSelf          Basis = "self"
+	BasisGuardian      Basis = "guardian"
+	BasisRegistration  Basis = "registration"  // the institution entered the person
+	BasisContract      Basis = "contract"      // family-doctor contract
+	BasisReferral      Basis = "referral"      // from creation of the case
+	BasisEncounter     Basis = "encounter"     // a visit or stay
+	BasisOrder         Basis = "order"         // an exam or consultation ordered
+	BasisAuthorization Basis = "authorization" // the patient's own consent, revocable
+	BasisBreak         Basis = "break"         // break-glass, with a reason, for a short time
+	BasisProgram       Basis = "program"       // the program itself
+)
+
+var basisTitles = map[Basis]string{
+	BasisSelf: "本人", BasisGuardian: "监护人", BasisRegistration: "建档机构", BasisContract: "家庭医生签约",
+	BasisReferral: "转诊", BasisEncounter: "就诊", BasisOrder: "检查或会诊", BasisAuthorization: "本人授权",
+	BasisBreak: "紧急调阅", BasisProgram: "系统",
+}
+
+// Title is the basis in Chinese.
+func (b Basis) Title() string { return basisTitles[b] }
+
+// Purpose is what a reader wants the data for; it is kept in the audit leaf.
+type Purpose string
+
+const (
+	Treat    Purpose = "treat"
+	Refer    Purpose = "refer"
+	Register Purpose = "register"
+	FollowUp Purpose = "follow_up"
+	SignUp   Purpose = "contract"
+	Print    Purpose = "print"
+	Reveal   Purpose = "reveal"
+	Look     Purpose = "look" // opening the page
+)
+
+// Grant is a positive decision.
+type Grant struct {
+	Basis     Basis
+	Reference string // id of the contract, referral … that it rests on
+	Direct    bool   // direct care: may see sensitive labels
+}
+
+// CareRelation says that an institution has to do with a patient for a time.
+// Modules write their own in the transaction that makes it true.
+type CareRelation struct {
+	Patient, Org string
+	Basis        Basis
+	Reference    string    // id of the thing it rests on, unique with the rest
+	From, To     time.Time // To zero: open
+}
+
+// Relate records a relation of care; recording it again changes its end.
+func Relate(ctx context.Context, tx *db.Tx, r CareRelation) error {
+	if r.From.IsZero() {
+		r.From = tx.Now
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO care_relation (patient, org, basis, reference, valid_from, valid_to)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (patient, org, basis, reference) DO UPDATE SET valid_to = excluded.valid_to`,
+		r.Patient, r.Org, string(r.Basis), r.Reference, db.At(r.From), db.At(r.To))
+	if err != nil {
+		return fmt.Errorf("insert care relation: %w", err)
+	}
+	return nil
+}
+
+// Unrelate ends the relations that rest on a reference.
+func Unrelate(ctx context.Context, tx *db.Tx, basis Basis, reference string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE care_relation SET valid_to = $3
+		WHERE basis = $1 AND reference = $2 AND (valid_to IS NULL OR valid_to > $3)`,
+		string(basis), reference, db.At(tx.Now))
+	if err != nil {
+		return fmt.Errorf("end care relation: %w", err)
+	}
+	return nil
+}
+
+// Control decides on patients' data and logs each decision.
+type Control struct{ log *audit.Log }
+
+// New returns a Control that records in log.
+func New(log *audit.Log) *Control { return &Control{log: log} }
+
+// breakFor is how long a break-glass opening lasts.
+const breakFor = 4 * time.Hour
+
+// Patient decides whether the actor may read the patient's data for the
+// purpose, and records the decision in the same step. A refusal is Forbidden
+// and says what would make it possible.
+func (c *Control) Patient(ctx context.Context, tx *db.Tx, actor Actor, patient string, purpose Purpose) (Grant, error) {
+	g, ok, err := decide(ctx, tx, actor, patient)
+	if err != nil {
+		return Grant{}, err
+	}
+	leaf := audit.Leaf{
+		Actor: actor, Action: "patient.read", Object: "patient", ObjectID: patient, Patient: patient,
+		Basis: string(g.Basis), Outcome: "ok", Detail: string(purpose),
+	}
+	if !ok {
+		leaf.Outcome = "refused"
+		// The caller's transaction will be rolled back by the refusal; the
+		// leaf must stay all the same.
+		c.log.AfterEnd(ctx, tx, leaf)
+		return Grant{}, errs.E(errs.Forbidden, "您所在机构与该患者没有签约、转诊或就诊关系，不能查看其资料。急救需要时可使用“紧急调阅”并填写原因，系统会留痕并通知审计员")
+	}
+	return g, c.log.Append(ctx, tx, leaf)
+}
+
+func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant, bool, error) {
+	role := Role(actor.Role)
+	if actor.Role == audit.ProgramRole {
+		return Grant{Basis: BasisProgram, Direct: true}, true, nil
+	}
+	if Allowed(role, PatientRead, Self) && role == Resident {
+		if actor.Patient != "" && actor.Patient == patient {
+			return Grant{Basis: BasisSelf, Reference: patient, Direct: true}, true, nil
+		}
+		n, err := db.Count(ctx, tx, `
+			SELECT count(*) FROM care_guardian WHERE patient = $1 AND guardian = $2 AND (valid_to IS NULL OR valid_to > $3)`,
+			patient, actor.Patient, db.At(tx.Now))
+		return Grant{Basis: BasisGuardian, Reference: actor.Patient, Direct: true}, n > 0, err
+	}
+	if !Allowed(role, PatientRead, Care) {
+		return Grant{}, false, nil
+	}
+	found, err := db.List(ctx, tx, func(scan db.Scan) (g Grant, err error) {
+		return g, scan(&g.Basis, &g.Reference)
+	}, `
+		SELECT basis, reference FROM care_relation
+		WHERE patient = $1 AND org = $2 AND valid_from <= $3 AND (valid_to IS NULL OR valid_to > $3)
+		UNION ALL
+		SELECT 'break', id FROM care_break
+		WHERE patient = $1 AND account = $4 AND at <= $3 AND until > $3`,
+		patient, actor.Org, db.At(tx.Now), actor.Account)
+	if err != nil || len(found) == 0 {
+		return Grant{}, false, err
+	}
+	g := found[0]
+	for _, f := range found[1:] { // a relation says more than a broken glass
+		if g.Basis == BasisBreak || f.Basis == BasisContract || f.Basis == BasisReferral {
+			g = f
+		}
+	}
+	g.Direct = g.Basis != BasisRegistration && Allowed(role, PatientLabels, Care)
+	return g, true, nil
+}
+
+// BreakGlass opens a patient's data to one person for a short time without a
+// relation. The reason is mandatory; the privacy officer sees each opening.
+func (c *Control) BreakGlass(ctx context.Context, tx *db.Tx, actor Actor, patient, reason string) error {
+	if err := Require(actor, PatientBreak, Any); err != nil {
+		return err
+	}
+	reason = strings.TrimSpace(reason)
+	if len([]rune(reason)) < 4 {
+		var f errs.Form
+		f.Add("reason", "请写明紧急调阅的原因（至少 4 个字），例如“急诊昏迷，需了解过敏史”")
+		return f.Err()
+	}
+	id := db.NewID()
+	_, err := tx.Exec(ctx, `
+		INSERT INTO care_break (id, patient, account, org, reason, at, until) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		id, patient, actor.Account, actor.Org, reason, db.At(tx.Now), db.At(tx.Now.Add(breakFor)))
+	if err != nil {
+		return fmt.Errorf("insert break-glass: %w", err)
+	}
+	return c.log.Append(ctx, tx, audit.Leaf{
+		Actor: actor, Action: "patient.break", Object: "patient", ObjectID: patient, Patient: patient,
+		Basis: string(BasisBreak), Outcome: "ok", Detail: reason,
+	})
+}
+
+// Guard records that a guardian answers for a patient, so that he may see and
+// sign; to zero means until ended.
+func Guard(ctx context.Context, tx *db.Tx, patient, guardian string, to time.Time) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO care_guardian (patient, guardian, valid_to) VALUES ($1, $2, $3)
+		ON CONFLICT (patient, guardian) DO UPDATE SET valid_to = excluded.valid_to`,
+		patient, guardian, db.At(to))
+	if err != nil {
+		return fmt.Errorf("insert guardian: %w", err)
+	}
+	return nil
+}

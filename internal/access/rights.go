@@ -1,0 +1,148 @@
+package access
+
+import (
+	"maps"
+	"slices"
+
+	"yilian/internal/audit"
+	"yilian/internal/errs"
+)
+
+// Right is one thing that a role may be allowed to do.
+type Right string
+
+// The rights. Those of a referral are the rights that the actions of its
+// machine ask for; nothing else decides who may act.
+const (
+	PatientSearch   Right = "patient.search"   // find a person; shows masked identity only
+	PatientRegister Right = "patient.register" // enter a new person, correct an entry
+	PatientRead     Right = "patient.read"     // open a person's page and record
+	PatientReveal   Right = "patient.reveal"   // see ID and phone number unmasked
+	PatientLabels   Right = "patient.labels"   // see and set sensitive labels
+	PatientBreak    Right = "patient.break"    // open without a relation, with a reason
+	PatientAccesses Right = "patient.accesses" // see who looked at a person's record
+
+	ContractSign Right = "contract.sign"
+	ContractRead Right = "contract.read"
+
+	ReferralCreate    Right = "referral.create"    // write, send, withdraw, answer, rearrange, acknowledge: the referring doctor
+	ReferralReview    Right = "referral.review"    // pass or return inside the referring institution
+	ReferralTriage    Right = "referral.triage"    // accept, ask, redirect, decline, arrange: the receiving centre
+	ReferralArrive    Right = "referral.arrive"    // register the arrival, no-show, reschedule
+	ReferralTreat     Right = "referral.treat"     // start, note, complete: the receiving department
+	ReferralEmergency Right = "referral.emergency" // acknowledge and divert an emergency
+	ReferralRead      Right = "referral.read"      // open a case
+	ReferralCount     Right = "referral.count"     // see counts without persons
+
+	OrganizationEdit Right = "organization.edit"
+	RosterEdit       Right = "roster.edit"
+	MessageRead      Right = "message.read"
+
+	AccountCreate  Right = "account.create"
+	AccountLock    Right = "account.lock"
+	AccountReset   Right = "account.reset"
+	AccountApprove Right = "account.approve" // make an administrator's post active
+	AccountPolicy  Right = "account.policy"  // second factor, sessions
+	CalendarManage Right = "calendar.manage"
+	JobsManage     Right = "jobs.manage"
+	AuditSearch    Right = "audit.search"
+)
+
+// Relation is how the actor stands to the thing acted upon.
+type Relation string
+
+const (
+	Self   Relation = "self"   // the resident, about himself or a child he answers for
+	Own    Relation = "own"    // the thing belongs to the actor's institution
+	Care   Relation = "care"   // the program can see a relation of care
+	Region Relation = "region" // the institution lies in the actor's jurisdiction
+	Any    Relation = "any"    // no relation is asked for
+)
+
+// Relations returns all relations.
+func Relations() []Relation { return []Relation{Self, Own, Care, Region, Any} }
+
+var (
+	primary   = []Role{VillageDoctor, TownshipDoctor, TownshipHead}
+	hospital  = []Role{DepartmentDoctor, DepartmentHead}
+	receiving = []Role{ReferralCenter, Emergency, OnCall}
+	desk      = []Role{Registration, BedManager, InsuranceOffice}
+	bureaus   = []Role{BureauCounty, BureauCity, BureauProvince}
+	clinical  = slices.Concat(primary, hospital, receiving, []Role{MedicalAffairs})
+	staff     = slices.Concat(clinical, desk)
+)
+
+type grant struct {
+	roles     []Role
+	relations []Relation
+}
+
+// rights is the whole table: who may do what, standing how. What is not here
+// is refused. rights_test.go spells it out cell by cell.
+var rights = map[Right][]grant{
+	PatientSearch:   {{staff, []Relation{Any}}},
+	PatientRegister: {{slices.Concat(primary, []Role{Registration, Emergency, ReferralCenter}), []Relation{Any}}},
+	PatientRead:     {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
+	PatientReveal:   {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
+	PatientLabels:   {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Care}}},
+	PatientBreak:    {{slices.Concat(primary, hospital, []Role{Emergency, OnCall}), []Relation{Any}}},
+	PatientAccesses: {{[]Role{Resident}, []Relation{Self}}, {[]Role{PrivacyOfficer}, []Relation{Any}}, {primary, []Relation{Care}}},
+
+	ContractSign: {{primary, []Relation{Own}}},
+	ContractRead: {{slices.Concat(primary, hospital, []Role{ReferralCenter, MedicalAffairs, AllianceOffice}), []Relation{Own, Care}}, {bureaus, []Relation{Region}}},
+
+	ReferralCreate:    {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Own}}},
+	ReferralReview:    {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs}, []Relation{Own}}},
+	ReferralTriage:    {{[]Role{ReferralCenter}, []Relation{Own}}},
+	ReferralArrive:    {{[]Role{Registration, ReferralCenter, Emergency}, []Relation{Own}}},
+	ReferralTreat:     {{slices.Concat(hospital, primary, []Role{Emergency}), []Relation{Own}}},
+	ReferralEmergency: {{[]Role{Emergency, OnCall, ReferralCenter}, []Relation{Own}}},
+	ReferralRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
+	ReferralCount:     {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
+
+	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
+	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},
+	MessageRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
+
+	AccountCreate:  {{[]Role{SystemAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
+	AccountLock:    {{[]Role{SecurityAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
+	AccountReset:   {{[]Role{SystemAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
+	AccountApprove: {{[]Role{SecurityAdmin}, []Relation{Any}}},
+	AccountPolicy:  {{[]Role{SecurityAdmin}, []Relation{Any}}},
+	CalendarManage: {{[]Role{SystemAdmin}, []Relation{Any}}},
+	JobsManage:     {{[]Role{SystemAdmin}, []Relation{Any}}},
+	AuditSearch:    {{[]Role{Auditor, PrivacyOfficer}, []Relation{Any}}},
+}
+
+// Rights returns all rights, sorted.
+func Rights() []Right { return slices.Sorted(maps.Keys(rights)) }
+
+// Allowed reports whether a role standing in the relation has the right. A
+// right granted for Any holds in every relation.
+func Allowed(role Role, right Right, rel Relation) bool {
+	for _, g := range rights[right] {
+		if slices.Contains(g.roles, role) && (slices.Contains(g.relations, rel) || slices.Contains(g.relations, Any)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Has reports whether a role has the right in some relation: whether a menu
+// should offer it.
+func Has(role Role, right Right) bool {
+	return slices.ContainsFunc(rights[right], func(g grant) bool { return slices.Contains(g.roles, role) })
+}
+
+// Require returns Forbidden, in words, when the actor lacks the right. The
+// program itself (no role) may do everything that its code does.
+func Require(actor Actor, right Right, rel Relation) error {
+	if actor.Role == audit.ProgramRole || Allowed(Role(actor.Role), right, rel) {
+		return nil
+	}
+	title := Role(actor.Role).Title()
+	if title == "" {
+		title = "未登录者"
+	}
+	return errs.E(errs.Forbidden, "您当前的岗位“%s”没有这项权限。如工作需要，请联系本机构负责人或系统管理员", title)
+}
