@@ -122,8 +122,11 @@ func OnCall(ctx context.Context, tx *db.Tx, org, department string, duty Duty, a
 	}
 	// The department's own roster first, and in it the first line before the second.
 	slices.SortStableFunc(shifts, func(a, b Shift) int {
-		if (a.Department == department) != (b.Department == department) {
-			return 0 // already in order
+		if own := (b.Department == department); own != (a.Department == department) {
+			if own {
+				return 1
+			}
+			return -1
 		}
 		return slices.Index(duties, string(a.Duty)) - slices.Index(duties, string(b.Duty))
 	})

@@ -35,3 +35,17 @@ func Check(code string) error {
 
 // Len returns the number of entries.
 func Len() int { return edition().len() }
+
+// Canonical writes a code or the beginning of one the way the edition does:
+// capital letter first, small x in extensions (I10.x00x002).
+func Canonical(code string) string { return canonical(strings.ToUpper(strings.TrimSpace(code))) }
+
+// HasPrefix reports whether any code of the edition begins with prefix.
+func HasPrefix(prefix string) bool {
+	if prefix == "" {
+		return false
+	}
+	e, want := edition(), Canonical(prefix)
+	i, _ := e.find(strings.ToUpper(want))
+	return i < len(e.codes) && strings.HasPrefix(e.codes[i], want)
+}
