@@ -54,7 +54,7 @@ type Leaf struct {
 
 // Filter narrows a search; zero fields do not narrow.
 type Filter struct {
-	Actor    string // account id, practitioner id or exact display name
+	Actor    string // account id or exact display name (with Patient or ObjectID also practitioner id)
 	Patient  string
 	Object   string
 	ObjectID string

@@ -15,38 +15,96 @@ type Log struct {
 
 	mu       sync.Mutex
 	waiting  []*entry // leaves of reads that wait for the next group commit
-	flushing bool
-	groups   int // committed groups, for tests
+	flushing bool     // a goroutine is committing groups
+	groups   int      // groups committed so far
 }
 
+// entry is a leaf on its way into a group.
 type entry struct {
 	leaf Leaf
-	done chan error
+	done chan error // receives the outcome of the commit; never blocks the sender
 }
+
+// groupSize bounds the leaves of one group commit.
+const groupSize = 256
 
 // New makes the log of d; keys hash the leaves and sign the checkpoints.
 func New(d *db.DB, keys *crypto.Keyring) *Log { return &Log{d: d, keys: keys} }
 
-// Append records leaf. In a writing transaction it is part of that transaction.
-// In a read-only one it joins the group that is committed next, and Append
-// returns once the group is durable: the caller answers only after that.
-func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) error { return nil }
+// Append records leaf. In a writing transaction it is part of that transaction:
+// rolled back with it. In a read-only one it joins the group that is committed
+// next, and Append returns once the group is durable: the caller answers only
+// after that.
+func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) error {
+	if leaf.At.IsZero() {
+		leaf.At = tx.Now
+	}
+	if tx.ReadOnly {
+		return l.AppendNow(ctx, leaf)
+	}
+	return insert(ctx, tx, []Leaf{leaf.complete()})
+}
 
-// Seal chains all leaves that are not yet chained and returns how many. Any
-// number of processes may seal at once.
-func (l *Log) Seal(ctx context.Context) (int, error) { return 0, nil }
+// AppendNow records leaf outside any transaction and returns once it is
+// durable: for an act that is refused, whose transaction is rolled back, and
+// for reads. It must not be called inside a writing transaction, which on
+// SQLite would wait for itself.
+func (l *Log) AppendNow(ctx context.Context, leaf Leaf) error {
+	e := &entry{leaf: leaf.complete(), done: make(chan error, 1)}
+	if e.leaf.At.IsZero() {
+		e.leaf.At = l.d.Now().UTC()
+	}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, e)
+	if !l.flushing {
+		l.flushing = true
+		// The group outlives the request that happened to start it.
+		go l.flush(context.WithoutCancel(ctx))
+	}
+	l.mu.Unlock()
+	select {
+	case err := <-e.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
-// Run seals every second and signs checkpoints until ctx ends.
-func (l *Log) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+// flush commits groups until nobody waits. While one group is being committed
+// the next gathers, so that the busier the server is, the fewer commits a leaf
+// costs.
+func (l *Log) flush(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		n := min(len(l.waiting), groupSize)
+		if n == 0 {
+			l.flushing, l.waiting = false, nil
+			l.mu.Unlock()
+			return
+		}
+		group := l.waiting[:n:n]
+		l.waiting = l.waiting[n:]
+		l.groups++
+		l.mu.Unlock()
 
-// Verify walks the whole chain and names the first broken leaf.
-func (l *Log) Verify(ctx context.Context) (Report, error) { return Report{}, nil }
+		err := l.commit(ctx, group)
+		if err != nil && len(group) > 1 {
+			// One bad leaf must not refuse the answers of the others.
+			for _, e := range group {
+				e.done <- l.commit(ctx, []*entry{e})
+			}
+			continue
+		}
+		for _, e := range group {
+			e.done <- err
+		}
+	}
+}
 
-// Search returns the leaves that match f, newest first.
-func Search(ctx context.Context, tx *db.Tx, f Filter) ([]Leaf, error) { return nil, nil }
-
-// AccessesOf returns who looked at or changed the data of a patient, newest
-// first, without the patient's own visits and the program's own work.
-func (l *Log) AccessesOf(ctx context.Context, tx *db.Tx, patient string, limit int) ([]Leaf, error) {
-	return nil, nil
+func (l *Log) commit(ctx context.Context, group []*entry) error {
+	leaves := make([]Leaf, len(group))
+	for i, e := range group {
+		leaves[i] = e.leaf
+	}
+	return l.d.Tx(ctx, func(tx *db.Tx) error { return insert(ctx, tx, leaves) })
 }

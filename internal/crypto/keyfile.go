@@ -302,8 +302,9 @@ func read(path string) (*keyset, error) {
 
 // draft is the new content of a key file before it takes the old one's place.
 type draft struct {
-	f    *os.File
-	name string
+	f      *os.File
+	name   string
+	placed bool
 }
 
 // begin opens the draft beside path. The fixed name makes it a lock as well:
@@ -340,13 +341,16 @@ func (t *draft) replace(path string) error {
 	if err := os.Rename(t.name, path); err != nil {
 		return errs.Because(err, errs.Unavailable, "密钥文件 %s 没有换成，原有内容未变。请检查目录的权限", path)
 	}
+	t.placed = true // from here the name may be the draft of another process
 	return syncDir(path)
 }
 
-// discard removes what is left of the draft; after replace that is nothing.
+// discard removes the draft unless it has been put in place.
 func (t *draft) discard() {
-	_ = t.f.Close()       // closed already when it was written
-	_ = os.Remove(t.name) // gone already when it was put in place
+	_ = t.f.Close() // closed already when it was written
+	if !t.placed {
+		_ = os.Remove(t.name) // what stays is named by the next begin
+	}
 }
 
 // writeNew writes a first file. A hard link, unlike a rename, refuses a name
