@@ -1,0 +1,133 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Tone is the meaning of a colour.
+type Tone string
+
+// The tones: calm to alarming.
+const (
+	Neutral Tone = "secondary"
+	Info    Tone = "blue"
+	Good    Tone = "green"
+	Warn    Tone = "orange"
+	Bad     Tone = "red"
+	Teal    Tone = "teal"   // downward referral, hand-back
+	Indigo  Tone = "indigo" // in hospital, in progress
+)
+
+var shanghai = time.FixedZone("Asia/Shanghai", 8*3600) // no summer time since 1991
+
+// FormatTime writes an instant as MM-DD HH:mm in Asia/Shanghai;
+// — for the zero time.
+func FormatTime(t time.Time) string {
+	if t.IsZero() {
+		return "—"
+	}
+	return t.In(shanghai).Format("01-02 15:04")
+}
+
+// FormatFull writes an instant as YYYY-MM-DD HH:mm in Asia/Shanghai.
+func FormatFull(t time.Time) string {
+	if t.IsZero() {
+		return "—"
+	}
+	return t.In(shanghai).Format("2006-01-02 15:04")
+}
+
+// FormatDate writes the day of an instant as YYYY-MM-DD in Asia/Shanghai.
+func FormatDate(t time.Time) string {
+	if t.IsZero() {
+		return "—"
+	}
+	return t.In(shanghai).Format("2006-01-02")
+}
+
+// Age writes the age on a day, both days as YYYY-MM-DD: 3天, 5个月, 38岁; ""
+// when a day cannot be read.
+func Age(birthDate, on string) string {
+	b, err1 := time.Parse("2006-01-02", birthDate)
+	d, err2 := time.Parse("2006-01-02", on)
+	if err1 != nil || err2 != nil || d.Before(b) {
+		return ""
+	}
+	months := (d.Year()-b.Year())*12 + int(d.Month()) - int(b.Month())
+	if d.Day() < b.Day() {
+		months--
+	}
+	switch {
+	case months < 1:
+		return strconv.Itoa(int(d.Sub(b).Hours()/24)) + "天"
+	case months < 24:
+		return strconv.Itoa(months) + "个月"
+	}
+	return strconv.Itoa(months/12) + "岁"
+}
+
+// MaskID hides an identity card number but for its first four and last two signs.
+func MaskID(id string) string { return mask(id, 4, 2) }
+
+// MaskPhone hides a phone number but for its first three and last four digits.
+func MaskPhone(phone string) string { return mask(phone, 3, 4) }
+
+func mask(s string, head, tail int) string {
+	r := []rune(s)
+	if len(r) == 0 {
+		return ""
+	}
+	if len(r) <= head+tail {
+		return strings.Repeat("*", len(r))
+	}
+	return string(r[:head]) + strings.Repeat("*", len(r)-head-tail) + string(r[len(r)-tail:])
+}
+
+// TimeLeft writes what is left until due: 剩余 1 小时 36 分, 剩余 3 天 2 小时,
+// 超时 3 分钟.
+func TimeLeft(due, now time.Time) string {
+	word, d := "剩余", due.Sub(now)
+	if d < 0 {
+		word, d = "超时", -d
+	}
+	m := int(d / time.Minute)
+	switch {
+	case m < 60:
+		return fmt.Sprintf("%s %d 分钟", word, m)
+	case m < 24*60:
+		return fmt.Sprintf("%s %d 小时 %d 分", word, m/60, m%60)
+	}
+	return fmt.Sprintf("%s %d 天 %d 小时", word, m/1440, m%1440/60)
+}
+
+// warnBefore is how long before due the clock turns amber: a fifth of the whole
+// time, but at least 30 minutes.
+func warnBefore(start, due time.Time) time.Duration {
+	warn := 30 * time.Minute
+	if !start.IsZero() {
+		warn = max(warn, due.Sub(start)/5)
+	}
+	return warn
+}
+
+func dueClass(start, due, now time.Time) string {
+	switch left := due.Sub(now); {
+	case left < 0:
+		return "due due-over"
+	case left < warnBefore(start, due):
+		return "due due-soon"
+	}
+	return "due"
+}
+
+func initial(name string) string {
+	for _, r := range name {
+		return string(r)
+	}
+	return "?"
+}
+
+func ms(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
