@@ -80,13 +80,16 @@ type Case struct {
 	Escalation int       // how often it has been overdue in this state
 
 	PausedState string        // state whose clock stands still
-	PausedLeft  time.Duration // what was left of it
+	PausedLeft  time.Duration // what was left of it, for clocks in minutes and hours
+	PausedDays  int           // what was left of it, for clocks in working days
 
 	Responsible Party // who is clinically responsible; changes only by acceptance
 	OpenedAt    time.Time
 	ClosedAt    time.Time // zero while open
 	Outcome     string    // coded outcome of a closed case
 	BasedOn     string    // id of the case it follows from
+
+	policy string // profile@version that the present clock was decided under
 }
 
 // Open reports whether somebody still has to do something.

@@ -39,6 +39,7 @@ CREATE TABLE flow_case (
     escalation       BIGINT  NOT NULL,
     paused_state     TEXT    NOT NULL,
     paused_left      BIGINT  NOT NULL,
+    paused_days      BIGINT  NOT NULL,
     resp_org         TEXT    NOT NULL,
     resp_org_name    TEXT    NOT NULL,
     resp_dept        TEXT    NOT NULL,
@@ -86,7 +87,7 @@ CREATE TABLE flow_event (
     policy       TEXT   NOT NULL,
     once         TEXT   UNIQUE
 );
-CREATE INDEX flow_event_case ON flow_event (case_id, id);
+CREATE INDEX flow_event_case ON flow_event (case_id, version);
 CREATE INDEX flow_event_at ON flow_event (at);
 CREATE INDEX flow_event_action ON flow_event (kind, action, at);
 

@@ -1,0 +1,124 @@
+// Package internal_test holds the rules that no single package can hold:
+// which package may import which, and that every statement runs on both
+// engines.
+package internal_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const prefix = "yilian/internal/"
+
+// ranks lists the packages, lowest first: a package may import packages of a
+// lower line only (docs/design.md, section 2). Moving a name is a decision
+// about the house: write an ADR.
+var ranks = [][]string{
+	// 0 platform
+	{"errs"},
+	{"idcard", "pinyin"},
+	{"db", "crypto"},
+	{"db/dbtest"},
+	{"jobs", "web"},
+	{"paper", "web/webtest"},
+	// 1 kernel
+	{"calendar", "audit"},
+	{"policy"},
+	{"access"},
+	{"flow"},
+	// 2 registers
+	{"region", "terminology"},
+	{"organization"},
+	{"practitioner", "patient"},
+	{"account", "message"},
+	// 3 alliance
+	{"alliance"},
+	// 4 care
+	{"contract", "consent"},
+	{"referral"},
+	{"people"},
+	{"referral/referraltest"},
+	// 7 faces
+	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
+		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
+		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
+		"referral/referralweb"},
+	{"home"},
+	// 8 wiring
+	{"app"},
+	{"simulate"},
+}
+
+// onlyIn lists imports that belong to some packages and no others.
+var onlyIn = map[string]func(pkg string) bool{
+	"net/http": func(p string) bool {
+		return p == "web" || p == "web/webtest" || p == "home" || p == "app" || strings.HasSuffix(p, "web")
+	},
+	"database/sql": func(p string) bool { return p == "db" || p == "db/dbtest" },
+	"os/exec":      func(p string) bool { return p == "db" },
+}
+
+func TestImportsGoDownOnly(t *testing.T) {
+	rank := map[string]int{}
+	for i, pkgs := range ranks {
+		for _, p := range pkgs {
+			rank[p] = i
+		}
+	}
+	seen := map[string]bool{}
+	walkGo(t, func(file, pkg string) {
+		seen[pkg] = true
+		r, ok := rank[pkg]
+		if !ok {
+			t.Errorf("%s: package has no rank; add it to ranks", pkg)
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			imp, _ := strconv.Unquote(spec.Path.Value)
+			if allowed := onlyIn[imp]; allowed != nil && !allowed(pkg) {
+				t.Errorf("%s imports %s", file, imp)
+			}
+			to, ok := strings.CutPrefix(imp, prefix)
+			if ok && rank[to] >= r {
+				t.Errorf("%s (rank %d) imports %s (rank %d)", file, r, to, rank[to])
+			}
+		}
+	})
+	for p := range rank {
+		if !seen[p] {
+			t.Errorf("rank names %s, which does not exist", p)
+		}
+	}
+}
+
+// walkGo calls fn for each Go file of the program under internal, tests left
+// out, with the package's path below internal.
+func walkGo(t *testing.T, fn func(file, pkg string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "testdata" {
+			return fs.SkipDir
+		}
+		pkg := path.Dir(filepath.ToSlash(file))
+		if strings.HasSuffix(file, ".go") && !strings.HasSuffix(file, "_test.go") && pkg != "." {
+			fn(file, pkg)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
