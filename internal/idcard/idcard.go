@@ -100,13 +100,13 @@ func Make(region, birth string, sequence int) string {
 	return first + string(CheckDigit(first))
 }
 
-// Mask shows the first three and the last four characters of a number, which is
+// Mask shows the first four and the last two characters of a number, which is
 // what a screen may show before somebody asks for the whole.
 func Mask(number string) string {
-	if len(number) <= 7 {
+	if len(number) <= 6 {
 		return strings.Repeat("*", len(number))
 	}
-	return number[:3] + strings.Repeat("*", len(number)-7) + number[len(number)-4:]
+	return number[:4] + strings.Repeat("*", len(number)-6) + number[len(number)-2:]
 }
 
 // Normalize removes spaces and hyphens, narrows full-width digits and raises x.

@@ -59,7 +59,7 @@ func TestParseNamesTheDefect(t *testing.T) {
 }
 
 func TestMaskHidesTheBirthDate(t *testing.T) {
-	if got := idcard.Mask("11010519491231002X"); got != "110***********002X" {
+	if got := idcard.Mask("11010519491231002X"); got != "1101************2X" {
 		t.Error(got)
 	}
 	if got := idcard.Mask("123"); got != "***" {
