@@ -44,6 +44,11 @@ func guardianWord(guardian bool) string {
 	return ""
 }
 
+const insertRelation = `
+	INSERT INTO patient_relation (id, patient_id, kind, other_id, name, phone_sealed, guardian, household,
+		from_on, to_on, end_reason, created_at, created_by)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`
+
 // addRelation checks and inserts; a registered guardian may then see and sign
 // for the patient, for a child until the eighteenth birthday.
 func (s *Service) addRelation(ctx context.Context, tx *db.Tx, actor access.Actor, p Patient, n NewRelation) (Relation, error) {
@@ -56,12 +61,8 @@ func (s *Service) addRelation(ctx context.Context, tx *db.Tx, actor access.Actor
 	if err != nil {
 		return Relation{}, err
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO patient_relation (id, patient_id, kind, other_id, name, phone_sealed, guardian, household,
-			from_on, to_on, end_reason, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', $10, $11)`,
-		r.ID, p.ID, r.Kind, db.Null(r.OtherID), r.Name, sealed, r.Guardian, r.Household,
-		string(r.From), db.At(tx.Now), signature(actor))
+	_, err = tx.Exec(ctx, insertRelation, r.ID, p.ID, r.Kind, db.Null(r.OtherID), r.Name, sealed, r.Guardian, r.Household,
+		string(r.From), "", "", db.At(tx.Now), signature(actor))
 	if err != nil {
 		return Relation{}, fmt.Errorf("insert patient relation: %w", err)
 	}

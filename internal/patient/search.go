@@ -84,11 +84,13 @@ func (s *Service) find(ctx context.Context, tx *db.Tx, text, town string, today 
 		id, err := s.byPaper(ctx, tx, IDCard, q.number)
 		return single(id), err
 	case q.phone != "":
-		return s.narrowed(ctx, tx, q, town, `
-			SELECT id, name, sex, region FROM patient WHERE phone_index IN ($list) LIMIT 400`, s.Keys.Indexes(phoneDomain, q.phone))
+		query, args := db.Expand(`SELECT id, name, sex, region FROM patient WHERE phone_index IN ($list) LIMIT 400`,
+			nil, s.Keys.Indexes(phoneDomain, q.phone))
+		return narrowed(ctx, tx, q, town, query, args)
 	case q.born != "":
-		return s.narrowed(ctx, tx, q, town, `
-			SELECT id, name, sex, region FROM patient WHERE birth_date IN ($list) LIMIT 400`, []string{string(q.born)})
+		query, args := db.Expand(`SELECT id, name, sex, region FROM patient WHERE birth_date IN ($list) LIMIT 400`,
+			nil, []string{string(q.born)})
+		return narrowed(ctx, tx, q, town, query, args)
 	case q.tail != "" && q.year == 0, q.tail != "" && q.han == "" && q.letters == "":
 		return s.byTail(ctx, tx, q, town)
 	case q.year != 0: // 1965 after a name: the birth year, or the last four
@@ -111,21 +113,22 @@ func readCandidate(scan db.Scan) (c candidate, err error) {
 
 // byTail unites two single-index searches: with OR the planner would read the table.
 func (s *Service) byTail(ctx context.Context, tx *db.Tx, q query, town string) ([]string, error) {
-	byID, err := s.narrowed(ctx, tx, q, town, `
-		SELECT id, name, sex, region FROM patient WHERE id_tail IN ($list) LIMIT 400`, s.Keys.Indexes(idTailDomain, q.tail))
+	query, args := db.Expand(`SELECT id, name, sex, region FROM patient WHERE id_tail IN ($list) LIMIT 400`,
+		nil, s.Keys.Indexes(idTailDomain, q.tail))
+	byID, err := narrowed(ctx, tx, q, town, query, args)
 	if err != nil {
 		return nil, err
 	}
-	byPhone, err := s.narrowed(ctx, tx, q, town, `
-		SELECT id, name, sex, region FROM patient WHERE phone_tail IN ($list) LIMIT 400`, s.Keys.Indexes(phoneTailDomain, q.tail))
+	query, args = db.Expand(`SELECT id, name, sex, region FROM patient WHERE phone_tail IN ($list) LIMIT 400`,
+		nil, s.Keys.Indexes(phoneTailDomain, q.tail))
+	byPhone, err := narrowed(ctx, tx, q, town, query, args)
 	return unique(append(byID, byPhone...)), err
 }
 
 // narrowed lists candidates and keeps those that the other words allow, the
 // actor's town first.
-func (s *Service) narrowed(ctx context.Context, tx *db.Tx, q query, town, query string, values []string) ([]string, error) {
-	text, args := db.Expand(query, nil, values)
-	found, err := db.List(ctx, tx, readCandidate, text, args...)
+func narrowed(ctx context.Context, tx *db.Tx, q query, town, query string, args []any) ([]string, error) {
+	found, err := db.List(ctx, tx, readCandidate, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -199,8 +202,8 @@ func (s *Service) filter(ctx context.Context, tx *db.Tx, q query, filtered bool,
 	if !filtered || len(ids) == 0 {
 		return ids, nil
 	}
-	text, args := db.Expand(`SELECT id, name, sex, region FROM patient WHERE id IN ($list)`, nil, ids)
-	found, err := db.List(ctx, tx, readCandidate, text, args...)
+	query, args := db.Expand(`SELECT id, name, sex, region FROM patient WHERE id IN ($list)`, nil, ids)
+	found, err := db.List(ctx, tx, readCandidate, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +304,7 @@ func (s *Service) byAnyPaper(ctx context.Context, tx *db.Tx, number string) (str
 	for _, t := range IDTypes() {
 		all = append(all, s.Keys.Indexes(idDomain, t.Code+":"+number)...)
 	}
-	return firstID(ctx, tx, `SELECT id FROM patient WHERE id_index IN ($list)`, all)
+	return byIndexes(ctx, tx, all)
 }
 
 func single(id string) []string {

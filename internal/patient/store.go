@@ -210,12 +210,12 @@ func deleteTokens(ctx context.Context, tx *db.Tx, r row) error {
 
 // byPaper returns who holds a paper, "" when nobody is registered with it.
 func (s *Service) byPaper(ctx context.Context, tx *db.Tx, idType, number string) (string, error) {
-	return firstID(ctx, tx, `SELECT id FROM patient WHERE id_index IN ($list)`, s.Keys.Indexes(idDomain, idType+":"+number))
+	return byIndexes(ctx, tx, s.Keys.Indexes(idDomain, idType+":"+number))
 }
 
-func firstID(ctx context.Context, tx *db.Tx, query string, values []string) (string, error) {
-	q, args := db.Expand(query, nil, values)
-	ids, err := db.List(ctx, tx, db.Value[string], q, args...)
+func byIndexes(ctx context.Context, tx *db.Tx, hashes []string) (string, error) {
+	query, args := db.Expand(`SELECT id FROM patient WHERE id_index IN ($list)`, nil, hashes)
+	ids, err := db.List(ctx, tx, db.Value[string], query, args...)
 	if err != nil || len(ids) == 0 {
 		return "", err
 	}
