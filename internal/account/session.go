@@ -89,7 +89,8 @@ func (s *Service) readSession(scan db.Scan) (n Session, err error) {
 
 // live reports whether the session may still be used, and notes whether it has
 // been idle too long.
-func live(n *Session, now time.Time, tx *db.Tx) bool {
+func live(n *Session, tx *db.Tx) bool {
+	now := tx.Now
 	if !n.EndedAt.IsZero() || !now.Before(n.ExpiresAt) || n.Account.State != Active || !n.Post.ActiveOn(today(tx)) {
 		return false
 	}
@@ -114,7 +115,7 @@ func (s *Service) sessionByHash(ctx context.Context, tx *db.Tx, hash string) (Se
 	if err != nil {
 		return Session{}, err
 	}
-	if !live(&n, tx.Now, tx) {
+	if !live(&n, tx) {
 		return Session{}, errSignedOut
 	}
 	return n, nil
@@ -135,7 +136,7 @@ func (s *Service) sessionByID(ctx context.Context, tx *db.Tx, id string) (Sessio
 	if err != nil {
 		return Session{}, err
 	}
-	if !live(&n, tx.Now, tx) {
+	if !live(&n, tx) {
 		return Session{}, errSignedOut
 	}
 	return n, nil
@@ -316,7 +317,7 @@ func (s *Service) Sessions(ctx context.Context, actor access.Actor, account stri
 			WHERE s.account = $1 AND s.ended_at IS NULL AND s.expires_at > $2
 			ORDER BY s.seen_at DESC, s.id DESC LIMIT 100`, account, db.At(tx.Now))
 		for _, n := range found {
-			if live(&n, tx.Now, tx) {
+			if live(&n, tx) {
 				list = append(list, n)
 			}
 		}
