@@ -96,6 +96,7 @@ type FormOptions struct {
 	Target  string // htmx target (#drawer); "" is an ordinary form
 	Swap    string // htmx swap; "" is innerHTML
 	Upload  bool   // multipart/form-data
+	Check   bool   // the browser checks required fields before it posts
 	Failed  bool   // the form comes back with errors: what the server sent wins over the draft
 
 	Interactions int   // carried on when the form comes back, see Measured

@@ -1,0 +1,345 @@
+// What every page of Yilian does in the browser. Pages work without it; it adds
+// the drawer, ticking clocks, drafts, the guard against double submission, live
+// parts, the idle lock and the bar for a lost connection. No inline scripts.
+(function () {
+	'use strict';
+	var body, drawer, clockSkew = 0;
+	function all(sel, root) { return Array.prototype.slice.call((root || document).querySelectorAll(sel)); }
+	function on(type, fn, opts) { document.addEventListener(type, fn, opts); }
+	function hit(e, sel) { return e.target && e.target.closest ? e.target.closest(sel) : null; }
+
+	// ---- sentences at the corner
+	function el(tag, cls, text) { var x = document.createElement(tag); x.className = cls || ''; if (text) x.textContent = text; return x; }
+	function toast(tone, text) {
+		var box = el('div', 'note note-' + tone), close = el('button', 'btn-close');
+		box.dataset.toast = tone;
+		close.type = 'button';
+		close.setAttribute('data-close-toast', '');
+		close.setAttribute('aria-label', '关闭');
+		box.append(el('div', 'note-text', text), close);
+		document.getElementById('toasts').append(box);
+		age(box);
+	}
+	function age(box) {
+		if (box._aged) return;
+		box._aged = true;
+		if (box.dataset.toast !== 'red') setTimeout(function () { box.remove(); }, 6000);
+	}
+
+	// ---- clocks: 剩余 1 小时 36 分, amber, red
+	function left(ms) {
+		var word = ms < 0 ? '超时 ' : '剩余 ', m = Math.floor(Math.abs(ms) / 60000);
+		if (m < 60) return word + m + ' 分钟';
+		if (m < 1440) return word + Math.floor(m / 60) + ' 小时 ' + m % 60 + ' 分';
+		return word + Math.floor(m / 1440) + ' 天 ' + Math.floor(m % 1440 / 60) + ' 小时';
+	}
+	function tick() {
+		var now = Date.now() + clockSkew;
+		all('[data-due]').forEach(function (x) {
+			var ms = x.dataset.due - now, text = left(ms);
+			if (x.textContent !== text) x.textContent = text;
+			x.classList.toggle('due-over', ms < 0);
+			x.classList.toggle('due-soon', ms >= 0 && ms < +x.dataset.warn);
+		});
+	}
+
+	// ---- drawer
+	function openDrawer() {
+		drawer.classList.toggle('drawer-wide', !!drawer.querySelector('[data-wide]'));
+		tabler.Offcanvas.getOrCreateInstance(drawer).show();
+	}
+	function drawerClosed() {
+		if (drawer._from && drawer._from !== location.href) history.replaceState(history.state, '', drawer._from);
+		drawer._from = null;
+		drawer.replaceChildren();
+		all('.row-open').forEach(function (r) { r.classList.remove('row-open'); });
+	}
+
+	// ---- drafts: what is typed stays in this tab until it is submitted
+	var drafts = 'draft:', sent = 'sent:';
+	function draftKey(form) { return drafts + body.dataset.key + ':' + form.dataset.keep; }
+	function keepable(f) { return f.name && f.name[0] !== '_' && !/^(password|file|submit|button)$/.test(f.type); }
+	function saveDraft(form) {
+		var data = {};
+		Array.prototype.forEach.call(form.elements, function (f) {
+			if (!keepable(f)) return;
+			if (f.type === 'radio' || f.type === 'checkbox') { if (f.checked) (data[f.name] = data[f.name] || []).push(f.value); }
+			else (data[f.name] = data[f.name] || []).push(f.value);
+		});
+		try { sessionStorage.setItem(draftKey(form), JSON.stringify(data)); } catch (_) { /* storage is full or off: no draft */ }
+	}
+	function restoreDraft(form) {
+		var raw = sessionStorage.getItem(draftKey(form)), changed = false;
+		if (!raw || form.hasAttribute('data-failed')) return;
+		var data = JSON.parse(raw), seen = {};
+		Array.prototype.forEach.call(form.elements, function (f) {
+			if (!keepable(f)) return;
+			var values = data[f.name] || [];
+			if (f.type === 'radio' || f.type === 'checkbox') {
+				var should = values.indexOf(f.value) >= 0;
+				if (f.checked !== should) { f.checked = should; changed = true; }
+				return;
+			}
+			var i = seen[f.name] = (f.name in seen ? seen[f.name] + 1 : 0);
+			if (i < values.length && f.value !== values[i]) { f.value = values[i]; changed = true; }
+		});
+		if (!changed) return;
+		var note = el('div', 'note'), drop = el('a', '', '清除');
+		drop.href = location.href;
+		drop.addEventListener('click', function () { sessionStorage.removeItem(draftKey(form)); });
+		var text = el('div', 'note-text', '已恢复上次没有提交的内容。 ');
+		text.append(drop);
+		note.append(text);
+		form.prepend(note);
+	}
+	function settleDrafts() {
+		var saved = !!document.querySelector('[data-toast=green]');
+		Object.keys(sessionStorage).forEach(function (k) {
+			if (k.indexOf(drafts) !== 0) return;
+			if (k.indexOf(drafts + body.dataset.key + ':') !== 0) return sessionStorage.removeItem(k); // somebody else's
+			var name = k.slice((drafts + body.dataset.key + ':').length);
+			if (!sessionStorage.getItem(sent + k)) return;
+			sessionStorage.removeItem(sent + k);
+			// the form is here again: the server refused it, or the line broke before it answered
+			if (saved || !document.querySelector('form[data-keep="' + CSS.escape(name) + '"]')) sessionStorage.removeItem(k);
+		});
+	}
+
+	// ---- forms: one submission only, and how long it took
+	function busy(form, yes) {
+		all('button[type=submit], button:not([type])', form).forEach(function (b) {
+			b.disabled = yes;
+			b.setAttribute('aria-busy', String(yes));
+		});
+	}
+	function measure(form, first) {
+		var n = form.elements._interactions;
+		if (!form._measure && n) form._measure = { n: +n.value || 0, ms: +form.elements._elapsed_ms.value || 0, t0: first ? 0 : performance.now() };
+	}
+	function count(e) {
+		var form = hit(e, 'form[data-measure]');
+		if (!form || !form._measure) return;
+		var choice = e.target.matches('input[type=radio],input[type=checkbox]');
+		if (e.type === 'change' ? !choice : choice || hit(e, 'button,a,.combo-item')) form._measure.n++;
+	}
+	function submitted(e) {
+		var form = e.target;
+		if (form._measure) {
+			form.elements._interactions.value = form._measure.n;
+			form.elements._elapsed_ms.value = Math.round(form._measure.ms + performance.now() - form._measure.t0);
+		}
+		if (!form.matches('[data-guard]')) return;
+		if (form._sending) { e.preventDefault(); e.stopImmediatePropagation(); return; }
+		if (lost) {
+			e.preventDefault(); e.stopImmediatePropagation();
+			return toast('red', '网络不通，还没有提交。填写的内容仍在，连接恢复后请再点一次。');
+		}
+		form._sending = true;
+		if (form.dataset.keep) { saveDraft(form); sessionStorage.setItem(sent + draftKey(form), '1'); }
+		setTimeout(function () { busy(form, true); });
+	}
+	function released(form, ok) {
+		form._sending = false;
+		busy(form, false);
+		if (form.dataset.keep) {
+			sessionStorage.removeItem(sent + draftKey(form));
+			if (ok) sessionStorage.removeItem(draftKey(form));
+		}
+	}
+
+	// ---- combo: a list under the field while typing
+	function comboOpen(box, yes) {
+		box.querySelector('.combo-list').hidden = !yes;
+		box.querySelector('[role=combobox]').setAttribute('aria-expanded', String(yes));
+	}
+	function comboTake(item) {
+		var box = item.closest('.combo'), code = box.querySelector('[data-combo-code]'), input = box.querySelector('[role=combobox]');
+		input.value = item.dataset.text;
+		code.value = item.dataset.code;
+		comboOpen(box, false);
+		code.dispatchEvent(new Event('change', { bubbles: true }));
+		input.focus();
+	}
+	function comboKey(e, box) {
+		var items = all('.combo-item', box), at = items.findIndex(function (x) { return x.getAttribute('aria-selected') === 'true'; });
+		if (box.querySelector('.combo-list').hidden) return;
+		if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
+			e.preventDefault();
+			if (at >= 0) items[at].removeAttribute('aria-selected');
+			at = (at + (e.key === 'ArrowDown' ? 1 : items.length - 1 + (at < 0))) % (items.length || 1);
+			if (items[at]) { items[at].setAttribute('aria-selected', 'true'); items[at].scrollIntoView({ block: 'nearest' }); }
+		} else if (e.key === 'Enter') { e.preventDefault(); if (items[Math.max(at, 0)]) comboTake(items[Math.max(at, 0)]); }
+		else if (e.key === 'Escape') { e.stopPropagation(); comboOpen(box, false); }
+		else if (e.key === 'Tab') comboOpen(box, false);
+	}
+
+	// ---- live parts: one stream a browser; without locks one per visible page
+	var channel = window.BroadcastChannel ? new BroadcastChannel('yilian') : null, stale = {}, wait, stream;
+	function changed(topics) {
+		topics.split(/\s+/).forEach(function (t) { if (t) stale[t] = true; });
+		clearTimeout(wait);
+		wait = setTimeout(refresh, 250);
+	}
+	function refresh() {
+		if (document.hidden) return;
+		var topics = stale;
+		stale = {};
+		all('[data-live]').forEach(function (x) {
+			if (x.dataset.live.split(/\s+/).some(function (t) { return topics[t] || topics['*']; })) htmx.trigger(x, 'live');
+		});
+	}
+	function listen() {
+		if (stream) return;
+		stream = new EventSource('/events');
+		stream.addEventListener('changed', function (e) { changed(e.data); if (channel) channel.postMessage(e.data); });
+		stream.onopen = function () { if (lost) changed('*'); line(false); };
+		stream.onerror = function () { line(true); };
+	}
+	function live() {
+		if (!body.hasAttribute('data-events') || !window.EventSource) return;
+		if (channel) channel.onmessage = function (e) { changed(e.data); };
+		if (channel && navigator.locks) navigator.locks.request('yilian-events', function () { listen(); return new Promise(function () {}); });
+		else if (!document.hidden) listen();
+	}
+	on('visibilitychange', function () {
+		if (!document.hidden) { refresh(); tick(); }
+		if (!body || !body.hasAttribute('data-events') || channel && navigator.locks) return;
+		if (document.hidden) { if (stream) stream.close(); stream = null; } else { listen(); changed('*'); }
+	});
+
+	// ---- lost connection
+	var lost = false, hush;
+	function line(broken) {
+		clearTimeout(hush);
+		hush = setTimeout(function () { lost = broken; var bar = document.getElementById('lost'); if (bar) bar.hidden = !broken; }, broken && navigator.onLine ? 2000 : 0);
+	}
+	window.addEventListener('offline', function () { line(true); });
+	window.addEventListener('online', function () { line(false); });
+
+	// ---- idle lock: covers the page, keeps the form
+	function lock(tell) {
+		var box = document.getElementById('lock');
+		if (!box || box.open) return;
+		box._locked = true;
+		box.showModal();
+		if (tell) { fetch('/lock', { method: 'POST', keepalive: true }).catch(function () { /* covered all the same */ }); localStorage.setItem('yilian-locked', String(Date.now())); }
+	}
+	function unlock() { var box = document.getElementById('lock'); box._locked = false; box.querySelector('input').value = ''; if (box.open) box.close(); active(); }
+	function active() { localStorage.setItem('yilian-active', String(Date.now())); }
+	function idle() {
+		var minutes = +body.dataset.idle;
+		if (!minutes) return;
+		localStorage.removeItem('yilian-locked'); // the server has served this page, so it is not locked
+		active();
+		var last = 0;
+		['pointerdown', 'keydown', 'wheel'].forEach(function (t) { on(t, function () { if (Date.now() - last > 5000 && !document.getElementById('lock').open) { last = Date.now(); active(); } }, { passive: true, capture: true }); });
+		setInterval(function () { if (Date.now() - localStorage.getItem('yilian-active') > minutes * 60000) lock(true); }, 5000);
+		window.addEventListener('storage', function (e) { if (e.key === 'yilian-locked') { if (e.newValue) lock(false); else unlock(); } });
+		var box = document.getElementById('lock');
+		box.addEventListener('cancel', function (e) { e.preventDefault(); });
+		box.addEventListener('close', function () { if (box._locked) box.showModal(); });
+	}
+	function tryUnlock(form) {
+		var say = form.querySelector('[data-unlock-error]');
+		say.textContent = '';
+		fetch('/unlock', { method: 'POST', headers: { Accept: 'text/plain' }, body: new URLSearchParams(new FormData(form)) }).then(function (r) {
+			if (r.redirected) { say.textContent = '登录已过期，请换人登录或刷新页面重新登录。'; return; }
+			if (r.ok) { localStorage.removeItem('yilian-locked'); return unlock(); }
+			return r.text().then(function (t) { say.textContent = t; });
+		}).catch(function () { say.textContent = '网络不通，请稍后再试。'; });
+	}
+
+	// ---- what new content needs, on load and after every swap
+	function prepare(root, first) {
+		all('table.worklist', root).forEach(function (t) {
+			var heads = all('thead th', t).map(function (h) { return h.textContent.trim(); });
+			all('tbody tr', t).forEach(function (r) { Array.prototype.forEach.call(r.cells, function (c, i) { if (!c.hasAttribute('data-label')) c.setAttribute('data-label', c.colSpan > 1 ? '' : heads[i] || ''); }); });
+		});
+		all('form[data-measure]', root).forEach(function (f) { measure(f, first); });
+		all('form[data-keep]', root).forEach(function (f) { if (!f._kept) { f._kept = true; restoreDraft(f); } });
+		all('[data-toast]').forEach(age);
+		tick();
+	}
+	on('DOMContentLoaded', function () {
+		body = document.body;
+		drawer = document.getElementById('drawer');
+		if (body.dataset.now) clockSkew = body.dataset.now - Date.now();
+		if (drawer) drawer.addEventListener('hidden.bs.offcanvas', drawerClosed);
+		if (body.dataset.key !== undefined) settleDrafts();
+		prepare(document, true);
+		setInterval(tick, 5000);
+		idle();
+		live();
+	});
+	window.addEventListener('pageshow', function (e) { if (e.persisted) all('form[data-guard]').forEach(function (f) { f._sending = false; busy(f, false); }); });
+
+	// ---- htmx
+	var running = 0, bar = el('div', 'busy-line');
+	on('htmx:config:request', function (e) {
+		var c = e.detail.ctx, src = c.sourceElement, ev = c.sourceEvent;
+		if (src.matches('[data-open]') && ev && ev.target !== src && ev.target.closest && ev.target.closest('a,button,input,select,label,dialog')) return e.preventDefault();
+		if (src.matches('[role=combobox]')) {
+			src.closest('.combo').querySelector('[data-combo-code]').value = '';
+			if (!src.value.trim()) { comboOpen(src.closest('.combo'), false); return e.preventDefault(); }
+			c.request.body = new FormData();
+			c.request.body.set('q', src.value.trim());
+		}
+	});
+	on('htmx:before:request', function (e) {
+		var c = e.detail.ctx, row = c.sourceElement.closest('[data-open]');
+		if (c.target === drawer && !drawer.classList.contains('show') && !drawer._from) drawer._from = location.href;
+		if (row && c.target === drawer) { all('.row-open').forEach(function (r) { r.classList.remove('row-open'); }); row.classList.add('row-open'); }
+		if (++running === 1) setTimeout(function () { if (running) document.body.append(bar); }, 500);
+	});
+	on('htmx:after:request', function (e) {
+		var c = e.detail.ctx, ask = c.sourceElement.closest('dialog[open]');
+		line(false);
+		if (ask && c.hx.retarget === '#toasts') { c.hx.retarget = ask.querySelector('.ask-error'); c.hx.reswap = 'innerHTML'; }
+		if (c.sourceElement.matches('form[data-guard]')) released(c.sourceElement, c.response.status < 400);
+	});
+	on('htmx:finally:request', function (e) {
+		var src = e.detail.ctx.sourceElement;
+		if (--running <= 0) { running = 0; bar.remove(); }
+		if (src && src.matches('form[data-guard]') && src._sending) released(src, false);
+	});
+	on('htmx:error', function (e) {
+		var c = e.detail.ctx;
+		if (!c || c.response) return;
+		line(true);
+		if (c.request.method !== 'GET') toast('red', '网络不通，这次操作没有提交。填写的内容仍在，请稍后再试。');
+	});
+	on('htmx:after:swap', function (e) {
+		var c = e.detail.ctx, src = c.sourceElement;
+		prepare(document, false);
+		if (c.target === drawer && drawer.firstElementChild) openDrawer();
+		if (src && src.matches && src.matches('[role=combobox]') && document.activeElement === src) comboOpen(src.closest('.combo'), true);
+	});
+	on('toast', function (e) { (e.detail.notices || []).forEach(function (n) { toast(n.tone, n.text); }); });
+	on('changed', function (e) { if (e.detail && e.detail.topics) changed(e.detail.topics); });
+	on('drawer:close', function () { var o = tabler.Offcanvas.getInstance(drawer); if (o) o.hide(); });
+
+	// ---- clicks and keys
+	on('click', function (e) {
+		var x;
+		if (x = hit(e, '[data-close-toast]')) x.closest('.note').remove();
+		if (hit(e, '[data-menu-toggle]')) body.classList.toggle('menu-open');
+		if (hit(e, '[data-back]')) { if (history.length > 1) history.back(); else location.href = '/'; }
+		if (hit(e, '[data-print]')) window.print();
+		if (x = hit(e, '[data-dialog]')) document.querySelector(x.dataset.dialog).showModal();
+		if (x = hit(e, '[data-dialog-close]')) x.closest('dialog').close();
+		if (x = hit(e, '.combo-item')) comboTake(x);
+		all('.combo').forEach(function (b) { if (!b.contains(e.target)) comboOpen(b, false); });
+		count(e);
+	}, true);
+	on('change', count, true);
+	on('input', function (e) { var f = hit(e, 'form[data-keep]'); if (f) { clearTimeout(f._later); f._later = setTimeout(function () { if (!f._sending) saveDraft(f); }, 400); } });
+	on('submit', function (e) { if (e.target.matches('[data-unlock]')) { e.preventDefault(); tryUnlock(e.target); } else submitted(e); }, true);
+	on('keydown', function (e) {
+		var box = hit(e, '.combo'), typing = hit(e, 'input,textarea,select,[contenteditable]');
+		if (box && e.target.matches('[role=combobox]')) comboKey(e, box);
+		if (e.key === 'Escape' && document.querySelector('dialog[open]')) e.stopPropagation();
+		if (e.key === 'Escape') body.classList.remove('menu-open');
+		if (e.key === 'Enter' && e.target.matches('[data-open]')) e.target.click();
+		if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && document.getElementById('search')) { e.preventDefault(); document.getElementById('search').focus(); }
+	}, true);
+})();
