@@ -6,6 +6,8 @@
 package policy
 
 import (
+	"strings"
+
 	"yilian/internal/calendar"
 )
 
@@ -199,3 +201,15 @@ func (b *Book) Clause(id string) (Clause, Profile, bool) {
 
 // Keys returns every key that some profile sets, sorted.
 func (b *Book) Keys() []string { return sortedKeys(b.rules) }
+
+// Covers reports whether an ICD-10 code falls under the entry: one of its
+// prefixes begins the code. An entry without prefixes covers no code; it is
+// chosen by hand.
+func (c Code) Covers(icd string) bool {
+	for _, p := range c.Prefixes {
+		if strings.HasPrefix(icd, p) {
+			return true
+		}
+	}
+	return false
+}
