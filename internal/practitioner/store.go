@@ -203,6 +203,9 @@ func insertShift(ctx context.Context, tx *db.Tx, s Shift, by string) error {
 	if err != nil {
 		return fmt.Errorf("insert shift: %w", err)
 	}
+	if !s.Duty.Covered() {
+		return nil
+	}
 	_, err = tx.Exec(ctx, `INSERT INTO duty_post (org, department, duty) VALUES ($1, $2, $3) ON CONFLICT (org, department, duty) DO NOTHING`,
 		s.Org, s.Department, string(s.Duty))
 	return err
