@@ -1,0 +1,113 @@
+// Package app wires the modules together. It is the only package that knows
+// all of them.
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"yilian/internal/crypto"
+	"yilian/internal/errs"
+)
+
+// Config is the configuration file of `yilian serve`. Zero values are usable:
+// an empty file serves SQLite in ./data on the loopback address.
+type Config struct {
+	Database    string       `toml:"database"`     // SQLite file, or postgres://…; default data/yilian.db
+	Address     string       `toml:"address"`      // host:port; default 127.0.0.1:8080
+	KeyFile     string       `toml:"key_file"`     // keys, outside the database; default data/yilian.keys
+	Suite       crypto.Suite `toml:"suite"`        // of a new key file: sm (default) or intl
+	Profiles    string       `toml:"profiles"`     // folder of policy profiles; default: the shipped ones
+	Name        string       `toml:"name"`         // shown beside the mark; default 零陵区
+	IdleMinutes int          `toml:"idle_minutes"` // lock after so long without input; default 15
+	TLS         struct {
+		Certificate string `toml:"certificate"`
+		Key         string `toml:"key"`
+	} `toml:"tls"`
+
+	Demo bool `toml:"-"` // demonstration data; shows a banner
+}
+
+// LoadConfig reads a configuration file. An unknown setting is an error that
+// names file and line.
+func LoadConfig(path string) (Config, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, errs.Because(err, errs.Invalid, "读不到配置文件 %s", path)
+	}
+	var c Config
+	dec := toml.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, configError(path, err)
+	}
+	base := filepath.Dir(path)
+	for _, p := range []*string{&c.KeyFile, &c.Profiles, &c.TLS.Certificate, &c.TLS.Key} {
+		*p = beside(base, *p)
+	}
+	if c.Database != "" && !strings.Contains(c.Database, "://") {
+		c.Database = beside(base, c.Database)
+	}
+	return c.filled(base), c.check(path)
+}
+
+// beside makes a relative path relative to the configuration file.
+func beside(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}
+
+func (c Config) filled(base string) Config {
+	set := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
+	}
+	set(&c.Database, filepath.Join(base, "data", "yilian.db"))
+	set(&c.KeyFile, filepath.Join(base, "data", "yilian.keys"))
+	set(&c.Address, "127.0.0.1:8080")
+	set(&c.Name, "零陵区")
+	set((*string)(&c.Suite), "sm")
+	if c.IdleMinutes == 0 {
+		c.IdleMinutes = 15
+	}
+	return c
+}
+
+func (c Config) check(path string) error {
+	var f errs.Form
+	if c.Suite != "" && c.Suite != "sm" && c.Suite != "intl" {
+		f.Add("suite", "配置文件 %s：suite 只能是 \"sm\"（国密）或 \"intl\"（国际算法）", path)
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		f.Add("tls", "配置文件 %s：tls.certificate 与 tls.key 要一起填写", path)
+	}
+	if c.IdleMinutes < 0 || c.IdleMinutes > 240 {
+		f.Add("idle_minutes", "配置文件 %s：idle_minutes 应在 1 到 240 之间", path)
+	}
+	return f.Err()
+}
+
+func configError(path string, err error) error {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var lines []string
+		for _, e := range strict.Errors {
+			row, _ := e.Position()
+			lines = append(lines, fmt.Sprintf("第 %d 行：不认识的设置 %q", row, strings.Join(e.Key(), ".")))
+		}
+		return errs.Because(err, errs.Invalid, "配置文件 %s %s", path, strings.Join(lines, "；"))
+	}
+	if dec, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, col := dec.Position()
+		return errs.Because(err, errs.Invalid, "配置文件 %s 第 %d 行第 %d 列写法有误：%s", path, row, col, dec.Error())
+	}
+	return errs.Because(err, errs.Invalid, "配置文件 %s 读不懂：%v", path, err)
+}
