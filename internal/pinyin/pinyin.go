@@ -107,8 +107,9 @@ func Full(text string) string {
 	return b.String()
 }
 
-// Fold brings typed letters to the form of the spellings: lower case, ü, v and
-// yu after l or n become u, apostrophes and spaces go. Both lv and lu thus find 吕.
+// Fold brings typed letters to the form of the spellings: lower case, ü and v
+// become u, as does the yu of a leading lyu (so passports write 吕), apostrophes
+// and spaces go. Both lv and lu thus find 吕.
 func Fold(typed string) string {
 	var b strings.Builder
 	for _, r := range strings.ToLower(typed) {
@@ -122,7 +123,10 @@ func Fold(typed string) string {
 			b.WriteRune(r)
 		}
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(b.String(), "lyu", "lu"), "nyu", "nu")
+	if rest, ok := strings.CutPrefix(b.String(), "lyu"); ok { // elsewhere it may be l-yu: chenyu ends in n-yu
+		return "lu" + rest
+	}
+	return b.String()
 }
 
 func givenReading(r rune) []string {

@@ -2,6 +2,7 @@ package pinyin_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"yilian/internal/pinyin"
@@ -65,6 +66,9 @@ func TestFoldMakesLvAndLuMeet(t *testing.T) {
 			t.Errorf("%s: %s", typed, got)
 		}
 	}
+	if got := pinyin.Fold("chenyu"); got != "chenyu" {
+		t.Error(got)
+	}
 	if got := pinyin.Fold("xi'an"); got != "xian" {
 		t.Error(got)
 	}
@@ -90,7 +94,7 @@ func FuzzSpellings(f *testing.F) {
 	f.Add("\xff·A1")
 	f.Fuzz(func(t *testing.T, name string) {
 		for _, s := range pinyin.Spellings(name) {
-			if pinyin.Fold(s.Full) != s.Full && name == "张桂兰" {
+			if pinyin.Fold(s.Full) != s.Full && !strings.HasPrefix(s.Full, "lyu") && !strings.ContainsRune(name, 'v') {
 				t.Fatal(s)
 			}
 		}
