@@ -42,7 +42,7 @@ type Move struct {
 	Subject     string
 	FromParty   *Party // new referring party (back to another doctor)
 	ToParty     *Party // new receiving party (redirect, arranged department)
-	Owner       *Party // person who gets the turn, when known
+	Owner       *Party // who gets the turn, when known: a person, or another institution (the reviewer above a village clinic)
 	Responsible *Party // who takes over clinical responsibility
 	Outcome     string // coded outcome, for a terminal state
 	Once        string // token of the form; the same token acts once only
@@ -98,22 +98,8 @@ func (e *Engine) Act(ctx context.Context, tx *db.Tx, actor access.Actor, id stri
 	if c, done, err := byOnce(ctx, tx, mv.Once); err != nil || done {
 		return c, err
 	}
-	c, err := Get(ctx, tx, id)
+	m, c, a, err := e.check(ctx, tx, actor, id, version, action)
 	if err != nil {
-		return Case{}, err
-	}
-	m, err := e.Machine(c.Kind)
-	if err != nil {
-		return Case{}, err
-	}
-	if c.Version != version {
-		return Case{}, e.stale(ctx, tx, m, c)
-	}
-	a, ok := m.Action(action)
-	if !ok {
-		return Case{}, fmt.Errorf("flow: machine %s has no action %q", m.Kind, action)
-	}
-	if err := e.may(m, c, a, actor); err != nil {
 		return Case{}, err
 	}
 	reason, err := e.checkMove(m, c, a, &mv, tx)
@@ -121,6 +107,33 @@ func (e *Engine) Act(ctx context.Context, tx *db.Tx, actor access.Actor, id stri
 		return Case{}, err
 	}
 	return e.step(ctx, tx, m, c, a, actor, mv, reason)
+}
+
+// Check reads a case and refuses as Act would, as far as that does not depend
+// on the form: a stale version, an action that the state does not offer, an
+// actor who may not. Use cases call it before they look at what was typed.
+func (e *Engine) Check(ctx context.Context, tx *db.Tx, actor access.Actor, id string, version int, action string) (Case, error) {
+	_, c, _, err := e.check(ctx, tx, actor, id, version, action)
+	return c, err
+}
+
+func (e *Engine) check(ctx context.Context, tx *db.Tx, actor access.Actor, id string, version int, action string) (*Machine, Case, Action, error) {
+	c, err := Get(ctx, tx, id)
+	if err != nil {
+		return nil, Case{}, Action{}, err
+	}
+	m, err := e.Machine(c.Kind)
+	if err != nil {
+		return nil, Case{}, Action{}, err
+	}
+	if c.Version != version {
+		return nil, Case{}, Action{}, e.stale(ctx, tx, m, c)
+	}
+	a, ok := m.Action(action)
+	if !ok {
+		return nil, Case{}, Action{}, fmt.Errorf("flow: machine %s has no action %q", m.Kind, action)
+	}
+	return m, c, a, e.may(m, c, a, actor)
 }
 
 // step carries out a checked action.
@@ -134,7 +147,9 @@ func (e *Engine) step(ctx context.Context, tx *db.Tx, m *Machine, c Case, a Acti
 	apply(&c, mv)
 	c.Version++
 	target, _ := m.State(mv.To)
-	if err := e.enter(ctx, tx, m, &c, target, mv); err != nil {
+	if a.Stay && mv.To == c.State {
+		ev.HeldSide, ev.Held = "", 0 // counted once, when the state is left
+	} else if err := e.enter(ctx, tx, m, &c, target, mv); err != nil {
 		return Case{}, err
 	}
 	if err := updateCase(ctx, tx, c, old); err != nil {
@@ -288,6 +303,9 @@ func own(c *Case, s State, named *Party) {
 	}
 	if named != nil {
 		c.Owner, c.OwnerName = named.Person, named.PersonName
+		if named.Org != "" {
+			c.OwnerOrg = named.Org
+		}
 	}
 }
 

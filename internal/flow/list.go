@@ -124,3 +124,23 @@ func Held(events []Event, c Case, now time.Time) (from, to time.Duration) {
 	}
 	return from, to
 }
+
+// ByIDs returns cases by id, in the order of ids; unknown ids are left out.
+func ByIDs(ctx context.Context, tx *db.Tx, ids []string) ([]Case, error) {
+	query, args := db.Expand(`SELECT `+caseColumns+` FROM flow_case WHERE id IN ($list)`, nil, ids)
+	list, err := db.List(ctx, tx, scanCase, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[string]Case, len(list))
+	for _, c := range list {
+		byID[c.ID] = c
+	}
+	out := make([]Case, 0, len(ids))
+	for _, id := range ids {
+		if c, ok := byID[id]; ok {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}

@@ -10,7 +10,9 @@ import (
 	"yilian/internal/errs"
 )
 
-// sides returns on which sides the actor's institution stands.
+// sides returns on which sides the actor's institution stands. An institution
+// that has been given the turn without being a party acts for the side whose
+// turn it is.
 func sides(c Case, actor access.Actor) []Side {
 	var out []Side
 	if c.From.Org == actor.Org {
@@ -18,6 +20,9 @@ func sides(c Case, actor access.Actor) []Side {
 	}
 	if c.To.Org == actor.Org {
 		out = append(out, To)
+	}
+	if c.OwnerOrg == actor.Org && c.OwnerOrg != "" && !slices.Contains(out, c.Turn) {
+		out = append(out, c.Turn)
 	}
 	return out
 }
