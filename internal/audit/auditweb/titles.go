@@ -1,0 +1,138 @@
+package auditweb
+
+import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"yilian/internal/access"
+	"yilian/internal/audit"
+	"yilian/internal/web"
+)
+
+// objects are the kinds of things that leaves name.
+var objects = map[string]string{
+	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单",
+	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
+	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
+	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
+	"audit": "审计", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
+}
+
+// actions are the acts that have a name of their own; an act that is not here
+// is shown by the kind of its object.
+var actions = map[string]string{
+	"session.signin": "登录", "session.signout": "退出登录", "session.factor": "双因素验证", "session.post": "切换岗位",
+	"session.lock": "锁屏", "session.unlock": "解锁", "session.end": "下线会话",
+	"account.create": "新建账号", "account.lock": "锁定账号", "account.unlock": "解锁账号", "account.disable": "停用账号",
+	"account.reset": "重置密码", "account.password": "修改密码", "account.rename": "修改登录名", "account.policy": "修改登录策略",
+	"account.codes": "生成恢复码", "account.approve": "批准管理岗位",
+	"client.create": "新建系统客户端", "client.start": "启用系统客户端", "client.stop": "停用系统客户端", "client.check": "系统客户端登录",
+	"patient.read": "调阅患者档案", "patient.break": "紧急调阅", "patient.reveal": "查看证件和电话", "patient.register": "建档",
+	"patient.update": "修改档案", "patient.import": "批量建档", "patient.deceased": "登记死亡", "patient.accesses": "查看调阅记录",
+	"patient.relation": "登记家庭关系", "patient.label": "设置敏感标签",
+	"organization.create": "新建机构", "organization.change": "修改机构", "department.create": "新建科室", "department.change": "修改科室",
+	"service.create": "新建诊疗服务", "service.change": "修改诊疗服务", "message.resend": "重发消息",
+	"contract.sign": "签约", "contract.end": "解约", "consent.give": "登记同意", "consent.withdraw": "撤回同意",
+	"audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
+	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
+	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.emergency": "急诊转诊", "referral.discard": "作废草稿",
+	"referral.pass": "院内审核通过", "referral.return": "院内审核退回", "referral.accept": "受理转诊", "referral.ask": "要求补充资料",
+	"referral.redirect": "改转", "referral.decline": "退回转诊", "referral.withdraw": "撤回转诊", "referral.answer": "补充资料",
+	"referral.arrange": "安排就诊", "referral.defer": "候诊/候床", "referral.arrive": "登记到诊", "referral.reschedule": "改约",
+	"referral.no_show": "登记未到诊", "referral.cancel": "取消转诊", "referral.rearrange": "重新安排", "referral.close": "结案",
+	"referral.acknowledge": "确认", "referral.divert": "急诊改送", "referral.start": "开始诊疗", "referral.note": "诊疗记录",
+	"referral.complete": "完成诊疗", "referral.send_elsewhere": "另转他处",
+}
+
+// states are the states of a case, as they stand in the detail of its moves.
+var states = map[string]string{
+	"draft": "草稿", "in_review": "院内审核", "submitted": "待受理", "awaiting_info": "待补充", "accepted": "待安排",
+	"deferred": "候诊/候床", "arranged": "待到诊", "no_show": "未到诊", "transferring": "急诊转运中", "arrived": "已到诊",
+	"in_care": "诊疗中", "completed": "待回执", "declined": "已退回", "closed": "已结案", "withdrawn": "已撤回",
+	"cancelled": "已取消", "discarded": "已作废",
+}
+
+// purposes are what a record was opened for.
+var purposes = map[access.Purpose]string{
+	access.Treat: "诊疗", access.Refer: "转诊", access.Register: "建档", access.FollowUp: "随访", access.SignUp: "签约",
+	access.Print: "打印", access.Reveal: "查看证件和电话", access.Look: "打开档案",
+}
+
+func objectTitle(object string) string { return cmp.Or(objects[object], "其他") }
+
+// actionTitle never shows a code: what has no name of its own is an act on its
+// object.
+func actionTitle(l audit.Leaf) string {
+	if title := actions[l.Action]; title != "" {
+		return title
+	}
+	return "操作" + objectTitle(l.Object)
+}
+
+// who is the name to show for an actor.
+func who(a audit.Actor) string {
+	switch {
+	case a.Role == audit.ProgramRole:
+		return "系统"
+	case a.Name != "":
+		return a.Name
+	}
+	return "未登录"
+}
+
+func role(a audit.Actor) string {
+	if a.Role == audit.ProgramRole {
+		return "程序自动执行"
+	}
+	return access.Role(a.Role).Title()
+}
+
+var move = regexp.MustCompile(`^([a-z_]*)→([a-z_]+)(?: (.*))?$`)
+
+// detail is the line of a leaf in words: moves of a case by the names of its
+// states, purposes by theirs.
+func detail(l audit.Leaf) string {
+	if title := purposes[access.Purpose(l.Detail)]; title != "" {
+		return title
+	}
+	m := move.FindStringSubmatch(l.Detail)
+	if m == nil {
+		return l.Detail
+	}
+	from, to := states[m[1]], states[m[2]]
+	switch {
+	case to == "":
+		return ""
+	case from == "" || from == to:
+		return to
+	}
+	return from + " → " + to
+}
+
+func outcome(l audit.Leaf) (web.Tone, string) {
+	if l.Outcome == audit.Refused {
+		return web.Bad, "拒绝"
+	}
+	return web.Good, "成功"
+}
+
+// options lists titles as choices, sorted by title within their code's kind.
+func options(titles map[string]string) []web.Option {
+	codes := slices.Collect(maps.Keys(titles))
+	slices.SortFunc(codes, func(a, b string) int {
+		ka, _, _ := strings.Cut(a, ".")
+		kb, _, _ := strings.Cut(b, ".")
+		return cmp.Or(cmp.Compare(ka, kb), cmp.Compare(titles[a], titles[b]))
+	})
+	out, seen := make([]web.Option, 0, len(codes)), map[string]bool{}
+	for _, code := range codes {
+		if !seen[titles[code]] { // one thing may have two codes: the first stands for it
+			seen[titles[code]] = true
+			out = append(out, web.Option{Value: code, Text: titles[code]})
+		}
+	}
+	return out
+}
