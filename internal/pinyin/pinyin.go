@@ -141,7 +141,7 @@ func givenReading(r rune) []string {
 func common(r rune) string {
 	if r < unicode.MaxASCII {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			return strings.ToLower(string(r))
+			return Fold(string(r))
 		}
 		return ""
 	}
