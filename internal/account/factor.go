@@ -1,12 +1,9 @@
 package account
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
-	"encoding/base64"
 	"fmt"
-	"image/png"
 	"strings"
 	"time"
 
@@ -29,7 +26,7 @@ const (
 // Enrolment is what an authenticator app needs; shown once.
 type Enrolment struct {
 	Secret string // for typing in by hand, in groups of four
-	QR     string // PNG as a data: address
+	URL    string // otpauth:// address, for a QR code
 }
 
 // PolicyOf returns what an institution asks for at sign-in: its own rule, or
@@ -129,27 +126,16 @@ func (s *Service) BeginTOTP(ctx context.Context, n Session, password string) (e 
 	if err != nil {
 		return Enrolment{}, err
 	}
-	return enrolment(key)
+	return enrolment(key), nil
 }
 
-func enrolment(key *otp.Key) (Enrolment, error) {
-	img, err := key.Image(240, 240)
-	if err != nil {
-		return Enrolment{}, fmt.Errorf("draw QR code: %w", err)
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, img); err != nil {
-		return Enrolment{}, fmt.Errorf("encode QR code: %w", err)
-	}
+func enrolment(key *otp.Key) Enrolment {
 	var groups []string
 	for s := key.Secret(); s != ""; {
 		n := min(4, len(s))
 		groups, s = append(groups, s[:n]), s[n:]
 	}
-	return Enrolment{
-		Secret: strings.Join(groups, " "),
-		QR:     "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes()),
-	}, nil
+	return Enrolment{Secret: strings.Join(groups, " "), URL: key.URL()}
 }
 
 func totpContext(account string) string { return "account.totp/" + account }
@@ -175,9 +161,7 @@ func matchStep(secret, code string, now time.Time, after int64) (int64, error) {
 // ConfirmTOTP takes the first code of a new secret and makes it the second
 // factor. Printed codes from before stay good as a reserve.
 func (s *Service) ConfirmTOTP(ctx context.Context, n Session, code string) (out Opened, err error) {
-	var answer error
 	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
-		answer = nil
 		cur, err := s.sessionByID(ctx, tx, n.ID)
 		if err != nil {
 			return err
@@ -212,7 +196,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, n Session, code string) (out 
 		out, err = s.factorSet(ctx, tx, cur, FactorTOTP)
 		return err
 	})
-	return out, cmpErr(err, answer)
+	return out, err
 }
 
 // factorSet lets the session on after its person has set a factor up.

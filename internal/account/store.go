@@ -159,13 +159,13 @@ func listAccounts(ctx context.Context, tx *db.Tx, f Filter) ([]secret, error) {
 		WHERE (CAST($1 AS TEXT) = '' OR EXISTS (
 				SELECT 1 FROM account_post p
 				WHERE p.account = a.id AND p.org = $1 AND p.state IN ('pending', 'active')))
-		  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $2 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
+		  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $7 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
 		  AND (CAST($3 AS TEXT) = '' OR a.state = $3)
 		  AND (CAST($4 AS TEXT) = '' OR EXISTS (
 				SELECT 1 FROM account_post p
 				WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))
 		ORDER BY a.login LIMIT $5 OFFSET $6`,
-		f.Org, text, string(f.State), string(f.Role), f.Limit+1, f.Offset)
+		f.Org, text, string(f.State), string(f.Role), f.Limit+1, f.Offset, strings.ToLower(text))
 }
 
 func codesLeft(ctx context.Context, tx *db.Tx, account string) (int, error) {
