@@ -108,10 +108,12 @@ func insert(ctx context.Context, tx *db.Tx, leaves []Leaf) error {
 			r.action, r.object, r.objectID, r.patient, r.outcome, r.more)
 		ids = append(ids, r.id)
 	}
-	if _, err := tx.Exec(ctx, tuples(insertLeaf, 15, len(leaves)), args...); err != nil {
+	query := tuples(insertLeaf, 15, len(leaves))
+	if _, err := tx.Exec(ctx, query, args...); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
-	if _, err := tx.Exec(ctx, tuples(insertPending, 1, len(leaves)), ids...); err != nil {
+	query = tuples(insertPending, 1, len(leaves))
+	if _, err := tx.Exec(ctx, query, ids...); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
 	return nil
@@ -127,10 +129,9 @@ func tuples(query string, width, n int) string {
 	b.Grow(len(query) + n*width*6)
 	b.WriteString(query)
 	for i := width; i < n*width; i++ {
-		switch {
-		case i%width == 0 && width > 1, width == 1:
+		if i%width == 0 {
 			b.WriteString(", (")
-		default:
+		} else {
 			b.WriteString(", ")
 		}
 		b.WriteByte('$')

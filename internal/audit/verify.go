@@ -165,13 +165,9 @@ func missingLink(ctx context.Context, tx *db.Tx, seq int64) error {
 
 // firstOrphan returns the first leaf that is neither sealed nor waiting.
 func firstOrphan(ctx context.Context, tx *db.Tx) (string, error) {
-	return first(ctx, tx, `SELECT coalesce(min(id), '') FROM audit_leaf l
+	return db.Get(ctx, tx, "审计记录", db.Value[string], `SELECT coalesce(min(id), '') FROM audit_leaf l
 		WHERE NOT EXISTS (SELECT 1 FROM audit_link k WHERE k.leaf_id = l.id)
 		AND NOT EXISTS (SELECT 1 FROM audit_pending p WHERE p.leaf_id = l.id)`)
-}
-
-func first(ctx context.Context, tx *db.Tx, query string, args ...any) (string, error) {
-	return db.Get(ctx, tx, "审计记录", db.Value[string], query, args...)
 }
 
 // verifyEnds checks what stands outside the chain: nothing may lie beyond the
@@ -185,7 +181,7 @@ func verifyEnds(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	beyond, err := first(ctx, tx, `SELECT coalesce(min(leaf_id), '') FROM audit_link
+	beyond, err := db.Get(ctx, tx, "审计记录", db.Value[string], `SELECT coalesce(min(leaf_id), '') FROM audit_link
 		WHERE seq = (SELECT min(seq) FROM audit_link WHERE seq > $1)`, end.seq)
 	if err != nil {
 		return err
@@ -194,7 +190,7 @@ func verifyEnds(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return err
 	}
-	lost, err := first(ctx, tx, `SELECT coalesce(min(leaf_id), '') FROM audit_pending p
+	lost, err := db.Get(ctx, tx, "审计记录", db.Value[string], `SELECT coalesce(min(leaf_id), '') FROM audit_pending p
 		WHERE NOT EXISTS (SELECT 1 FROM audit_leaf l WHERE l.id = p.leaf_id)`)
 	switch {
 	case err != nil:
