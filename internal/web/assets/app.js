@@ -46,7 +46,7 @@
 	// ---- drawer
 	function openDrawer() {
 		drawer.classList.toggle('drawer-wide', !!drawer.querySelector('[data-wide]'));
-		tabler.Offcanvas.getOrCreateInstance(drawer).show();
+		bootstrap.Offcanvas.getOrCreateInstance(drawer).show();
 	}
 	function drawerClosed() {
 		if (drawer._from && drawer._from !== location.href) history.replaceState(history.state, '', drawer._from);
@@ -316,7 +316,7 @@
 	});
 	on('toast', function (e) { (e.detail.notices || []).forEach(function (n) { toast(n.tone, n.text); }); });
 	on('changed', function (e) { if (e.detail && e.detail.topics) changed(e.detail.topics); });
-	on('drawer:close', function () { var o = tabler.Offcanvas.getInstance(drawer); if (o) o.hide(); });
+	on('drawer:close', function () { var o = bootstrap.Offcanvas.getInstance(drawer); if (o) o.hide(); });
 
 	// ---- clicks and keys
 	on('click', function (e) {
