@@ -140,9 +140,9 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, r row, failure error) (
 		return false, nil
 	}
 	_, err = tx.Exec(ctx, `
-		INSERT INTO message_contact (contact_key, failures, stopped_at) VALUES ($1, 1, CASE WHEN $2 <= 1 THEN $3 END)
+		INSERT INTO message_contact (contact_key, failures, stopped_at) VALUES ($1, 1, CASE WHEN CAST($2 AS BIGINT) <= 1 THEN CAST($3 AS BIGINT) END)
 		ON CONFLICT (contact_key) DO UPDATE SET failures = message_contact.failures + 1,
-			stopped_at = CASE WHEN message_contact.failures + 1 >= $2 THEN $3 END`,
+			stopped_at = CASE WHEN message_contact.failures + 1 >= CAST($2 AS BIGINT) THEN CAST($3 AS BIGINT) END`,
 		r.contactKey, s.opts.BadContact, tx.Now.UnixMilli())
 	if err != nil {
 		return false, fmt.Errorf("count contact failure: %w", err)
