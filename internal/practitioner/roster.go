@@ -161,6 +161,14 @@ func Gaps(ctx context.Context, tx *db.Tx, org string, from, to time.Time) ([]Gap
 	if err != nil {
 		return nil, err
 	}
+	on, err := people(ctx, tx, shifts) // the turns of those who left cover nothing
+	if err != nil {
+		return nil, err
+	}
+	shifts = shifts[:0]
+	for _, o := range on {
+		shifts = append(shifts, o.Shift)
+	}
 	var gaps []Gap
 	for _, post := range posts {
 		gaps = append(gaps, uncovered(post, shifts, from, to)...)

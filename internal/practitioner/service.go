@@ -221,6 +221,11 @@ func (s *Service) AddShiftTx(ctx context.Context, tx *db.Tx, actor access.Actor,
 	if err := access.Require(actor, access.RosterEdit, own(actor, shift.Org)); err != nil {
 		return shift, err
 	}
+	// Touching the person's row makes two clerks who roster the same person at
+	// two institutions at once run one after the other.
+	if _, err := tx.Exec(ctx, `UPDATE practitioner SET active = active WHERE id = $1`, shift.Practitioner); err != nil {
+		return shift, err
+	}
 	name, err := checkShift(ctx, tx, shift)
 	if err != nil {
 		return shift, err

@@ -1,0 +1,108 @@
+package alliance
+
+import (
+	"context"
+	"fmt"
+
+	"yilian/internal/calendar"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/organization"
+	"yilian/internal/policy"
+)
+
+// Seed writes the alliances, memberships and pairings that a policy profile
+// states, for the institutions that the register holds. It needs
+// organization.Seed before it; alliances and pairings that are there already
+// are left as they are. Facts without a date begin with the profile.
+func Seed(ctx context.Context, tx *db.Tx, p policy.Profile) error {
+	facts := p.Facts()
+	orgs, err := resolve(ctx, tx, facts.Institutions)
+	if err != nil {
+		return err
+	}
+	by := Period{KnownFrom: tx.Now, KnownBy: p.Document(), Reason: "按文件登记"}
+	alliances, err := seedAlliances(ctx, tx, p, facts.Alliances)
+	if err != nil {
+		return err
+	}
+	for _, m := range facts.Memberships {
+		id, fresh := alliances[m.Alliance]
+		if org := orgs[m.Member]; fresh && org != "" {
+			row := Membership{ID: db.NewID(), Alliance: id, Org: org, Role: Role(m.Role), Plate: m.Plate, Clause: m.Clause, Period: by}
+			row.ValidFrom, row.ValidTo = since(m.From, p.ValidFrom), calendar.Date(m.To)
+			if err := insertMembership(ctx, tx, row); err != nil {
+				return fmt.Errorf("seed membership %s/%s: %w", m.Alliance, m.Member, err)
+			}
+		}
+	}
+	return seedSupports(ctx, tx, p, facts.Supports, orgs, by)
+}
+
+// resolve maps the profile's ids of institutions to the register's; an
+// institution that is not in the register is left out.
+func resolve(ctx context.Context, tx *db.Tx, institutions []policy.Institution) (map[string]string, error) {
+	orgs := map[string]string{}
+	for _, i := range institutions {
+		for _, name := range append([]string{i.Name}, i.AsWritten...) {
+			o, err := organization.ByName(ctx, tx, name)
+			if err == nil {
+				orgs[i.ID] = o.ID
+				break
+			}
+			if !errs.Is(err, errs.NotFound) {
+				return nil, err
+			}
+		}
+	}
+	return orgs, nil
+}
+
+// seedAlliances returns the alliances that were new, by the profile's id.
+func seedAlliances(ctx context.Context, tx *db.Tx, p policy.Profile, all []policy.Alliance) (map[string]string, error) {
+	fresh := map[string]string{}
+	for _, a := range all {
+		n, err := db.Count(ctx, tx, `SELECT count(*) FROM alliance WHERE name = $1`, a.Name)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			continue
+		}
+		row := Alliance{ID: db.NewID(), Name: a.Name, Kind: Kind(a.Kind), Region: a.Region, Profile: p.ID, Clause: a.Clause}
+		if err := insertAlliance(ctx, tx, row); err != nil {
+			return nil, fmt.Errorf("seed alliance %s: %w", a.ID, err)
+		}
+		fresh[a.ID] = row.ID
+	}
+	return fresh, nil
+}
+
+func seedSupports(ctx context.Context, tx *db.Tx, p policy.Profile, all []policy.Support, orgs map[string]string, by Period) error {
+	for _, s := range all {
+		from, to := orgs[s.Supporter], orgs[s.Supported]
+		if from == "" || to == "" {
+			continue
+		}
+		n, err := db.Count(ctx, tx, `SELECT count(*) FROM alliance_support WHERE supporter = $1 AND supported = $2`, from, to)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		row := Support{ID: db.NewID(), Supporter: from, Supported: to, Focus: s.Focus, Clause: s.Clause, Period: by}
+		row.ValidFrom, row.ValidTo = since(s.From, p.ValidFrom), calendar.Date(s.To)
+		if err := insertSupport(ctx, tx, row); err != nil {
+			return fmt.Errorf("seed support %s/%s: %w", s.Supporter, s.Supported, err)
+		}
+	}
+	return nil
+}
+
+func since(date string, begin calendar.Date) calendar.Date {
+	if date != "" {
+		return calendar.Date(date)
+	}
+	return begin
+}
