@@ -37,7 +37,14 @@ func quiet(d *db.DB) *Queue {
 	return q
 }
 
-func must(t testing.TB, err error) {
+// reporter is what testing.TB and rapid.T have in common.
+type reporter interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t reporter, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +64,7 @@ func addEffect(ctx context.Context, tx *db.Tx, n int) error {
 	return err
 }
 
-func effects(t testing.TB, d *db.DB) []int {
+func effects(t reporter, d *db.DB) []int {
 	t.Helper()
 	var list []int
 	must(t, d.View(context.Background(), func(tx *db.Tx) (err error) {
@@ -80,7 +87,7 @@ func enqueue(t testing.TB, d *db.DB, q *Queue, list ...Job) {
 	}))
 }
 
-func counts(t testing.TB, d *db.DB) Counts {
+func counts(t reporter, d *db.DB) Counts {
 	t.Helper()
 	var c Counts
 	must(t, d.View(context.Background(), func(tx *db.Tx) (err error) {

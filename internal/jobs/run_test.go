@@ -138,9 +138,10 @@ func TestStopInterruptsAfterTheGrace(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		enqueue(t, d, q, Job{Kind: "call", Args: note{2}, MaxAttempts: 1}, Job{Kind: "note", Args: note{1}, MaxAttempts: 1})
 		stop := start(t, q)
-		<-began
+		enqueue(t, d, q, Job{Kind: "call", Args: note{2}, MaxAttempts: 1})
+		<-began // before the next, which holds SQLite's only writer
+		enqueue(t, d, q, Job{Kind: "note", Args: note{1}, MaxAttempts: 1})
 		<-began
 		stop()
 		same(t, effects(t, d))
