@@ -214,7 +214,7 @@ type Client struct {
 	UsedAt        time.Time
 }
 
-// Institution is one choice of an institution on a form.
+// Institution is one choice of an institution or department on a form.
 type Institution struct{ ID, Name string }
 
 // Person is one choice of a practitioner on a form.
@@ -231,6 +231,8 @@ type Directory struct {
 	Under func(ctx context.Context, tx *db.Tx, org, head string) (bool, error)
 	// People lists the practitioners of an institution.
 	People func(ctx context.Context, tx *db.Tx, org string) ([]Person, error)
+	// Departments lists the departments of an institution.
+	Departments func(ctx context.Context, tx *db.Tx, org string) ([]Institution, error)
 }
 
 // Options are the limits of sessions and sign-in; zero values mean the

@@ -214,9 +214,9 @@ func Manages(actor access.Actor) bool {
 	return access.Has(role, access.AccountCreate) || access.Has(role, access.AccountLock) || access.Has(role, access.AccountApprove)
 }
 
-// List returns accounts by login name, and whether there are more. Who manages
-// only his own institution sees only its accounts.
-func (s *Service) List(ctx context.Context, actor access.Actor, f Filter) (list []Account, more bool, err error) {
+// List returns accounts by login name, and how many there are altogether. Who
+// manages only his own institution sees only its accounts.
+func (s *Service) List(ctx context.Context, actor access.Actor, f Filter) (list []Account, total int, err error) {
 	if f.Limit <= 0 || f.Limit > 200 {
 		f.Limit = 50
 	}
@@ -234,8 +234,8 @@ func (s *Service) List(ctx context.Context, actor access.Actor, f Filter) (list 
 		if err != nil {
 			return err
 		}
-		if more = len(found) > f.Limit; more {
-			found = found[:f.Limit]
+		if total, err = countAccounts(ctx, tx, f); err != nil {
+			return err
 		}
 		list = make([]Account, 0, len(found))
 		for _, sec := range found {
@@ -246,7 +246,7 @@ func (s *Service) List(ctx context.Context, actor access.Actor, f Filter) (list 
 		}
 		return nil
 	})
-	return list, more, err
+	return list, total, err
 }
 
 // Get returns one account with its posts, for those who manage it.
@@ -427,6 +427,29 @@ func (s *Service) Choices(ctx context.Context, actor access.Actor) (list []Insti
 		list = own
 	}
 	return list, err
+}
+
+// ChoicesAt returns the departments and the practitioners of an institution
+// that the forms of accounts offer.
+func (s *Service) ChoicesAt(ctx context.Context, actor access.Actor, org string) (departments []Institution, people []Person, err error) {
+	if org == "" {
+		return nil, nil, nil
+	}
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		if err := s.require(ctx, tx, actor, access.AccountCreate, org); err != nil {
+			return err
+		}
+		if s.Directory.Departments != nil {
+			if departments, err = s.Directory.Departments(ctx, tx, org); err != nil {
+				return err
+			}
+		}
+		if s.Directory.People != nil {
+			people, err = s.Directory.People(ctx, tx, org)
+		}
+		return err
+	})
+	return departments, people, err
 }
 
 // today is the business date of a transaction.

@@ -146,11 +146,30 @@ func insertPost(ctx context.Context, tx *db.Tx, p Post) error {
 // likeEscape makes text literal inside a LIKE pattern with ESCAPE '\'.
 var likeEscape = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-func listAccounts(ctx context.Context, tx *db.Tx, f Filter) ([]secret, error) {
-	text := ""
-	if f.Text != "" {
-		text = "%" + likeEscape.Replace(f.Text) + "%"
+func (f Filter) pattern() string {
+	if f.Text == "" {
+		return ""
 	}
+	return "%" + likeEscape.Replace(f.Text) + "%"
+}
+
+func countAccounts(ctx context.Context, tx *db.Tx, f Filter) (int, error) {
+	n, err := db.Count(ctx, tx, `
+		SELECT count(*) FROM account a
+		WHERE (CAST($1 AS TEXT) = '' OR EXISTS (
+				SELECT 1 FROM account_post p
+				WHERE p.account = a.id AND p.org = $1 AND p.state IN ('pending', 'active')))
+		  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $5 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
+		  AND (CAST($3 AS TEXT) = '' OR a.state = $3)
+		  AND (CAST($4 AS TEXT) = '' OR EXISTS (
+				SELECT 1 FROM account_post p
+				WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))`,
+		f.Org, f.pattern(), string(f.State), string(f.Role), strings.ToLower(f.pattern()))
+	return int(n), err
+}
+
+func listAccounts(ctx context.Context, tx *db.Tx, f Filter) ([]secret, error) {
+	text := f.pattern()
 	return db.List(ctx, tx, readSecret, `
 		SELECT a.id, a.login, a.name, a.person, a.patient, a.state, a.state_reason, a.must_change,
 			a.failures, a.locked_until, a.factor, a.last_sign_in, a.created_at, a.version,
@@ -165,7 +184,7 @@ func listAccounts(ctx context.Context, tx *db.Tx, f Filter) ([]secret, error) {
 				SELECT 1 FROM account_post p
 				WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))
 		ORDER BY a.login LIMIT $5 OFFSET $6`,
-		f.Org, text, string(f.State), string(f.Role), f.Limit+1, f.Offset, strings.ToLower(text))
+		f.Org, text, string(f.State), string(f.Role), f.Limit, f.Offset, strings.ToLower(text))
 }
 
 func codesLeft(ctx context.Context, tx *db.Tx, account string) (int, error) {
