@@ -59,6 +59,7 @@ func TestResolve(t *testing.T) {
 		{"its own rule does", "filing.deadline", policy.Place{Regions: nanjing}, "2022-01-01", "5 个工作日@P-5.3"},
 		{"adopted by name", "filing.deadline", policy.Place{Regions: lingling}, "2022-01-01", "5 个工作日@P-5.3"},
 		{"adopted only from the adopter's day on", "filing.deadline", policy.Place{Regions: lingling}, "2019-12-31", ""},
+		{"adopted from a pilot county: binds the adopter", "report.deadline", policy.Place{Regions: lingling}, "2022-01-01", "7 天@S-Q"},
 		{"pilot county", "pilot", policy.Place{Regions: lushi}, "2019-10-01", "是@S-P"},
 		{"not its neighbour", "pilot", policy.Place{Regions: shanzhou}, "2019-10-01", ""},
 		{"pilot is over", "pilot", policy.Place{Regions: lushi}, "2020-01-01", ""},
