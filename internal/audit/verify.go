@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -52,7 +53,7 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 	if err == nil {
 		err = rest
 	}
-	if b, ok := err.(*broken); ok {
+	if b, ok := errors.AsType[*broken](err); ok {
 		r.Broken, r.Reason = b.leaf, b.reason
 		return r, nil
 	}

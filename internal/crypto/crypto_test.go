@@ -126,7 +126,8 @@ func TestLabels(t *testing.T) {
 
 func TestIndexIsStableAndSeparatesDomains(t *testing.T) {
 	eachSuite(t, func(t *testing.T, k *Keyring) {
-		if k.Index("phone", "139") != k.Index("phone", "139") {
+		first := k.Index("phone", "139")
+		if again := k.Index("phone", "139"); again != first {
 			t.Error("not stable")
 		}
 		for _, other := range []string{k.Index("idcard", "139"), k.Index("phone1", "39"), k.Index("phone", "138"), Ephemeral(SM).Index("phone", "139")} {

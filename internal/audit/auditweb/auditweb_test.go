@@ -69,7 +69,7 @@ func (f *fixture) send(r *http.Request) *httptest.ResponseRecorder {
 
 func (f *fixture) get(path string) string {
 	f.Helper()
-	w := f.send(httptest.NewRequest("GET", path, nil))
+	w := f.send(httptest.NewRequest(http.MethodGet, path, nil))
 	if w.Code != http.StatusOK {
 		f.Fatalf("%s: %d %s", path, w.Code, w.Body)
 	}
@@ -77,7 +77,7 @@ func (f *fixture) get(path string) string {
 }
 
 func (f *fixture) post(path string, form url.Values) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("POST", path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return f.send(r)
 }
@@ -128,8 +128,8 @@ func TestOthersMayNotSearch(t *testing.T) {
 	for _, role := range []access.Role{access.SystemAdmin, access.SecurityAdmin, access.TownshipDoctor, access.Resident, ""} {
 		f.actor.Role = string(role)
 		for _, r := range []*http.Request{
-			httptest.NewRequest("GET", "/audit", nil), httptest.NewRequest("GET", "/audit/x", nil),
-			httptest.NewRequest("POST", "/audit/verify", nil), httptest.NewRequest("POST", "/audit/person", nil),
+			httptest.NewRequest(http.MethodGet, "/audit", nil), httptest.NewRequest(http.MethodGet, "/audit/x", nil),
+			httptest.NewRequest(http.MethodPost, "/audit/verify", nil), httptest.NewRequest(http.MethodPost, "/audit/person", nil),
 		} {
 			if w := f.send(r); w.Code != http.StatusForbidden {
 				t.Errorf("%s %s %s: %d", role, r.Method, r.URL, w.Code)
@@ -144,7 +144,7 @@ func TestWrongDatesAreNamed(t *testing.T) {
 		"from=2026-02-30":               "2026-02-30",
 		"from=2026-03-02&to=2026-03-01": "结束日期不能早于开始日期",
 	} {
-		w := f.send(httptest.NewRequest("GET", "/audit?"+query, nil))
+		w := f.send(httptest.NewRequest(http.MethodGet, "/audit?"+query, nil))
 		if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
@@ -189,7 +189,7 @@ func TestOneRecord(t *testing.T) {
 	}
 	f.add(leaf)
 	f.has(f.get("/audit/"+leaf.ID), "紧急调阅", "唐医生", "科室医生", "10.0.0.7", "昏迷，无法询问", "LL-4.3.4c", "张桂兰")
-	if w := f.send(httptest.NewRequest("GET", "/audit/none", nil)); w.Code != http.StatusNotFound {
+	if w := f.send(httptest.NewRequest(http.MethodGet, "/audit/none", nil)); w.Code != http.StatusNotFound {
 		t.Errorf("%d", w.Code)
 	}
 	f.has(f.get("/audit?action=audit.read"), "查看审计记录")
@@ -205,7 +205,7 @@ func TestVerifyButton(t *testing.T) {
 	}
 	f.has(f.get("/audit"), "最近检查点", "第 1 号", "立即校验")
 	press := func() string {
-		r := httptest.NewRequest("POST", "/audit/verify", nil)
+		r := httptest.NewRequest(http.MethodPost, "/audit/verify", nil)
 		r.Header.Set("HX-Request", "true")
 		return f.send(r).Body.String()
 	}
