@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,6 +62,24 @@ func (c Control) class(base string) string {
 		return base + " is-invalid"
 	}
 	return base
+}
+
+// inputAttrs adds what a typed date needs: the browser's own date field shows
+// dates in the browser's language and is slow to type into.
+func (c Control) inputAttrs() templ.Attributes {
+	if c.Type != "date" {
+		return c.Attrs
+	}
+	a := templ.Attributes{"data-date": true, "inputmode": "numeric", "maxlength": "10"}
+	maps.Copy(a, c.Attrs)
+	return a
+}
+
+func (c Control) placeholder() string {
+	if c.Placeholder == "" && c.Type == "date" {
+		return "年-月-日"
+	}
+	return c.Placeholder
 }
 
 func (c Control) rows() string {

@@ -60,7 +60,7 @@ func faultOf(v *visit, err error) Fault {
 		f.Title, f.Message = "内容太大", "提交的内容超过了大小限制，请减小附件后重试。"
 	default:
 		f.Title, f.Incident = "系统出了问题", v.incident
-		f.Message = "这次操作没有完成，数据没有改动。请稍后重试；如仍不行，请把故障编号告诉系统管理员。"
+		f.Message = "处理时发生故障。请返回核对内容是否已保存，再重试；如仍不行，请把故障编号告诉系统管理员。"
 	}
 	return f
 }

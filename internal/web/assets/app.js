@@ -1,12 +1,15 @@
-// What every page of Yilian does in the browser. Pages work without it; it adds
-// the drawer, ticking clocks, drafts, the guard against double submission, live
-// parts, the idle lock and the bar for a lost connection. No inline scripts.
+// What every page of Yilian does in the browser: the drawer, ticking clocks, live
+// parts, the idle lock, the bar for a lost connection. Forms are in form.js.
+// Written for Chrome 109, no inline scripts.
 (function () {
 	'use strict';
 	var body, drawer, clockSkew = 0;
 	function all(sel, root) { return Array.prototype.slice.call((root || document).querySelectorAll(sel)); }
 	function on(type, fn, opts) { document.addEventListener(type, fn, opts); }
 	function hit(e, sel) { return e.target && e.target.closest ? e.target.closest(sel) : null; }
+
+	// what form.js uses, and where it hangs in
+	var app = window.yilian = { all: all, hit: hit, el: el, on: on, toast: toast, lost: function () { return lost; }, starting: [], preparing: [] };
 
 	// ---- sentences at the corner
 	function el(tag, cls, text) { var x = document.createElement(tag); x.className = cls || ''; if (text) x.textContent = text; return x; }
@@ -53,124 +56,6 @@
 		drawer._from = null;
 		drawer.replaceChildren();
 		all('.row-open').forEach(function (r) { r.classList.remove('row-open'); });
-	}
-
-	// ---- drafts: what is typed stays in this tab until it is submitted
-	var drafts = 'draft:', sent = 'sent:';
-	function draftKey(form) { return drafts + body.dataset.key + ':' + form.dataset.keep; }
-	function keepable(f) { return f.name && f.name[0] !== '_' && !/^(password|file|submit|button)$/.test(f.type); }
-	function saveDraft(form) {
-		var data = {};
-		Array.prototype.forEach.call(form.elements, function (f) {
-			if (!keepable(f)) return;
-			if (f.type === 'radio' || f.type === 'checkbox') { if (f.checked) (data[f.name] = data[f.name] || []).push(f.value); }
-			else (data[f.name] = data[f.name] || []).push(f.value);
-		});
-		try { sessionStorage.setItem(draftKey(form), JSON.stringify(data)); } catch (_) { /* storage is full or off: no draft */ }
-	}
-	function restoreDraft(form) {
-		var raw = sessionStorage.getItem(draftKey(form)), changed = false;
-		if (!raw || form.hasAttribute('data-failed')) return;
-		var data = JSON.parse(raw), seen = {};
-		Array.prototype.forEach.call(form.elements, function (f) {
-			if (!keepable(f)) return;
-			var values = data[f.name] || [];
-			if (f.type === 'radio' || f.type === 'checkbox') {
-				var should = values.indexOf(f.value) >= 0;
-				if (f.checked !== should) { f.checked = should; changed = true; }
-				return;
-			}
-			var i = seen[f.name] = (f.name in seen ? seen[f.name] + 1 : 0);
-			if (i < values.length && f.value !== values[i]) { f.value = values[i]; changed = true; }
-		});
-		if (!changed) return;
-		var note = el('div', 'note'), drop = el('a', '', '清除');
-		drop.href = location.href;
-		drop.addEventListener('click', function () { sessionStorage.removeItem(draftKey(form)); });
-		var text = el('div', 'note-text', '已恢复上次没有提交的内容。 ');
-		text.append(drop);
-		note.append(text);
-		form.prepend(note);
-	}
-	function settleDrafts() {
-		var saved = !!document.querySelector('[data-toast=green]');
-		Object.keys(sessionStorage).forEach(function (k) {
-			if (k.indexOf(drafts) !== 0) return;
-			if (k.indexOf(drafts + body.dataset.key + ':') !== 0) return sessionStorage.removeItem(k); // somebody else's
-			var name = k.slice((drafts + body.dataset.key + ':').length);
-			if (!sessionStorage.getItem(sent + k)) return;
-			sessionStorage.removeItem(sent + k);
-			// the form is here again: the server refused it, or the line broke before it answered
-			if (saved || !document.querySelector('form[data-keep="' + CSS.escape(name) + '"]')) sessionStorage.removeItem(k);
-		});
-	}
-
-	// ---- forms: one submission only, and how long it took
-	function busy(form, yes) {
-		all('button[type=submit], button:not([type])', form).forEach(function (b) {
-			b.disabled = yes;
-			b.setAttribute('aria-busy', String(yes));
-		});
-	}
-	function measure(form, first) {
-		var n = form.elements._interactions;
-		if (!form._measure && n) form._measure = { n: +n.value || 0, ms: +form.elements._elapsed_ms.value || 0, t0: first ? 0 : performance.now() };
-	}
-	function count(e) {
-		var form = hit(e, 'form[data-measure]');
-		if (!form || !form._measure) return;
-		var choice = e.target.matches('input[type=radio],input[type=checkbox]');
-		if (e.type === 'change' ? !choice : choice || hit(e, 'button,a,.combo-item')) form._measure.n++;
-	}
-	function submitted(e) {
-		var form = e.target;
-		if (form._measure) {
-			form.elements._interactions.value = form._measure.n;
-			form.elements._elapsed_ms.value = Math.round(form._measure.ms + performance.now() - form._measure.t0);
-		}
-		if (!form.matches('[data-guard]')) return;
-		if (form._sending) { e.preventDefault(); e.stopImmediatePropagation(); return; }
-		if (lost) {
-			e.preventDefault(); e.stopImmediatePropagation();
-			return toast('red', '网络不通，还没有提交。填写的内容仍在，连接恢复后请再点一次。');
-		}
-		form._sending = true;
-		if (form.dataset.keep) { saveDraft(form); sessionStorage.setItem(sent + draftKey(form), '1'); }
-		setTimeout(function () { busy(form, true); });
-	}
-	function released(form, ok) {
-		form._sending = false;
-		busy(form, false);
-		if (form.dataset.keep) {
-			sessionStorage.removeItem(sent + draftKey(form));
-			if (ok) sessionStorage.removeItem(draftKey(form));
-		}
-	}
-
-	// ---- combo: a list under the field while typing
-	function comboOpen(box, yes) {
-		box.querySelector('.combo-list').hidden = !yes;
-		box.querySelector('[role=combobox]').setAttribute('aria-expanded', String(yes));
-	}
-	function comboTake(item) {
-		var box = item.closest('.combo'), code = box.querySelector('[data-combo-code]'), input = box.querySelector('[role=combobox]');
-		input.value = item.dataset.text;
-		code.value = item.dataset.code;
-		comboOpen(box, false);
-		code.dispatchEvent(new Event('change', { bubbles: true }));
-		input.focus();
-	}
-	function comboKey(e, box) {
-		var items = all('.combo-item', box), at = items.findIndex(function (x) { return x.getAttribute('aria-selected') === 'true'; });
-		if (box.querySelector('.combo-list').hidden) return;
-		if (e.key === 'ArrowDown' || e.key === 'ArrowUp') {
-			e.preventDefault();
-			if (at >= 0) items[at].removeAttribute('aria-selected');
-			at = (at + (e.key === 'ArrowDown' ? 1 : items.length - 1 + (at < 0))) % (items.length || 1);
-			if (items[at]) { items[at].setAttribute('aria-selected', 'true'); items[at].scrollIntoView({ block: 'nearest' }); }
-		} else if (e.key === 'Enter') { e.preventDefault(); if (items[Math.max(at, 0)]) comboTake(items[Math.max(at, 0)]); }
-		else if (e.key === 'Escape') { e.stopPropagation(); comboOpen(box, false); }
-		else if (e.key === 'Tab') comboOpen(box, false);
 	}
 
 	// ---- live parts: one stream a browser; without locks one per visible page
@@ -255,8 +140,7 @@
 			var heads = all('thead th', t).map(function (h) { return h.textContent.trim(); });
 			all('tbody tr', t).forEach(function (r) { Array.prototype.forEach.call(r.cells, function (c, i) { if (!c.hasAttribute('data-label')) c.setAttribute('data-label', c.colSpan > 1 ? '' : heads[i] || ''); }); });
 		});
-		all('form[data-measure]', root).forEach(function (f) { measure(f, first); });
-		all('form[data-keep]', root).forEach(function (f) { if (!f._kept) { f._kept = true; restoreDraft(f); } });
+		app.preparing.forEach(function (f) { f(root, first); });
 		all('[data-toast]').forEach(age);
 		tick();
 	}
@@ -265,25 +149,18 @@
 		drawer = document.getElementById('drawer');
 		if (body.dataset.now) clockSkew = body.dataset.now - Date.now();
 		if (drawer) drawer.addEventListener('hidden.bs.offcanvas', drawerClosed);
-		if (body.dataset.key !== undefined) settleDrafts();
+		app.starting.forEach(function (f) { f(); });
 		prepare(document, true);
 		setInterval(tick, 5000);
 		idle();
 		live();
 	});
-	window.addEventListener('pageshow', function (e) { if (e.persisted) all('form[data-guard]').forEach(function (f) { f._sending = false; busy(f, false); }); });
 
 	// ---- htmx
 	var running = 0, bar = el('div', 'busy-line');
 	on('htmx:config:request', function (e) {
 		var c = e.detail.ctx, src = c.sourceElement, ev = c.sourceEvent;
 		if (src.matches('[data-open]') && ev && ev.target !== src && ev.target.closest && ev.target.closest('a,button,input,select,label,dialog')) return e.preventDefault();
-		if (src.matches('[role=combobox]')) {
-			src.closest('.combo').querySelector('[data-combo-code]').value = '';
-			if (!src.value.trim()) { comboOpen(src.closest('.combo'), false); return e.preventDefault(); }
-			c.request.body = new FormData();
-			c.request.body.set('q', src.value.trim());
-		}
 	});
 	on('htmx:before:request', function (e) {
 		var c = e.detail.ctx, row = c.sourceElement.closest('[data-open]');
@@ -295,12 +172,9 @@
 		var c = e.detail.ctx, ask = c.sourceElement.closest('dialog[open]');
 		line(false);
 		if (ask && c.hx.retarget === '#toasts') { c.hx.retarget = ask.querySelector('.ask-error'); c.hx.reswap = 'innerHTML'; }
-		if (c.sourceElement.matches('form[data-guard]')) released(c.sourceElement, c.response.status < 400);
 	});
 	on('htmx:finally:request', function (e) {
-		var src = e.detail.ctx.sourceElement;
 		if (--running <= 0) { running = 0; bar.remove(); }
-		if (src && src.matches('form[data-guard]') && src._sending) released(src, false);
 	});
 	on('htmx:error', function (e) {
 		var c = e.detail.ctx;
@@ -309,10 +183,8 @@
 		if (c.request.method !== 'GET') toast('red', '网络不通，这次操作没有提交。填写的内容仍在，请稍后再试。');
 	});
 	on('htmx:after:swap', function (e) {
-		var c = e.detail.ctx, src = c.sourceElement;
 		prepare(document, false);
-		if (c.target === drawer && drawer.firstElementChild) openDrawer();
-		if (src && src.matches && src.matches('[role=combobox]') && document.activeElement === src) comboOpen(src.closest('.combo'), true);
+		if (e.detail.ctx.target === drawer && drawer.firstElementChild) openDrawer();
 	});
 	on('toast', function (e) { (e.detail.notices || []).forEach(function (n) { toast(n.tone, n.text); }); });
 	on('changed', function (e) { if (e.detail && e.detail.topics) changed(e.detail.topics); });
@@ -327,16 +199,10 @@
 		if (hit(e, '[data-print]')) window.print();
 		if (x = hit(e, '[data-dialog]')) document.querySelector(x.dataset.dialog).showModal();
 		if (x = hit(e, '[data-dialog-close]')) x.closest('dialog').close();
-		if (x = hit(e, '.combo-item')) comboTake(x);
-		all('.combo').forEach(function (b) { if (!b.contains(e.target)) comboOpen(b, false); });
-		count(e);
 	}, true);
-	on('change', count, true);
-	on('input', function (e) { var f = hit(e, 'form[data-keep]'); if (f) { clearTimeout(f._later); f._later = setTimeout(function () { if (!f._sending) saveDraft(f); }, 400); } });
-	on('submit', function (e) { if (e.target.matches('[data-unlock]')) { e.preventDefault(); tryUnlock(e.target); } else submitted(e); }, true);
+	on('submit', function (e) { if (e.target.matches('[data-unlock]')) { e.preventDefault(); tryUnlock(e.target); } }, true);
 	on('keydown', function (e) {
-		var box = hit(e, '.combo'), typing = hit(e, 'input,textarea,select,[contenteditable]');
-		if (box && e.target.matches('[role=combobox]')) comboKey(e, box);
+		var typing = hit(e, 'input,textarea,select,[contenteditable]');
 		if (e.key === 'Escape' && document.querySelector('dialog[open]')) e.stopPropagation();
 		if (e.key === 'Escape') body.classList.remove('menu-open');
 		if (e.key === 'Enter' && e.target.matches('[data-open]')) e.target.click();
