@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"yilian/internal/access"
@@ -186,15 +187,27 @@ func (s *Service) byName(ctx context.Context, tx *db.Tx, q query, town string) (
 			return ids, err
 		}
 	}
-	all, err := db.List(ctx, tx, db.Value[string], `
-		SELECT patient_id FROM patient_token
-		WHERE token >= $1 AND token < $2 AND (CAST($3 AS BIGINT) = 0 OR born = $3)
-		ORDER BY token, born, patient_id LIMIT $4`, driver, driver+"\U0010FFFF", q.year, limit)
+	all, err := anywhere(ctx, tx, q, driver, limit)
 	if err != nil {
 		return nil, err
 	}
 	all, err = s.filter(ctx, tx, q, filtered, unique(all))
 	return unique(append(ids, all...)), err
+}
+
+// anywhere scans without a town. A surname of one character begins tens of
+// thousands of tokens; with a birth year the index of birth dates is shorter.
+func anywhere(ctx context.Context, tx *db.Tx, q query, driver string, limit int) ([]string, error) {
+	if q.year != 0 && len([]rune(driver)) == 1 && driver == q.han {
+		return db.List(ctx, tx, db.Value[string], `
+			SELECT id FROM patient WHERE birth_date >= $1 AND birth_date < $2 AND name >= $3 AND name < $4
+			ORDER BY birth_date, name LIMIT $5`,
+			strconv.Itoa(q.year), strconv.Itoa(q.year+1), driver, driver+"\U0010FFFF", limit)
+	}
+	return db.List(ctx, tx, db.Value[string], `
+		SELECT patient_id FROM patient_token
+		WHERE token >= $1 AND token < $2 AND (CAST($3 AS BIGINT) = 0 OR born = $3)
+		ORDER BY token, born, patient_id LIMIT $4`, driver, driver+"\U0010FFFF", q.year, limit)
 }
 
 // filter keeps the order of ids.
