@@ -253,7 +253,7 @@ func TestVersionNamesTheContent(t *testing.T) {
 	first := version(f)
 	text := string(f["district/profile.toml"].Data)
 	head, clauses := cut(text)
-	f["district/profile.toml"] = &fstest.MapFile{Data: []byte("# 注释\n" + head + clauses[3] + clauses[2])}
+	f["district/profile.toml"] = &fstest.MapFile{Data: []byte("# 注释\n" + head + clauses[4] + clauses[3] + clauses[2])}
 	f["district/more.toml"] = &fstest.MapFile{Data: []byte(clauses[1] + clauses[0])}
 	if again := version(f); again != first {
 		t.Errorf("comments, order and files changed the version: %s %s", first, again)
