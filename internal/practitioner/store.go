@@ -43,8 +43,11 @@ func Get(ctx context.Context, tx *db.Tx, id string) (Practitioner, error) {
 }
 
 // At returns the people who work in an institution on a day, by posting;
-// department "" means all departments. Heads come first.
+// department "" means all departments, day "" today. Heads come first.
 func At(ctx context.Context, tx *db.Tx, org, department string, day calendar.Date) ([]Practitioner, error) {
+	if day == "" {
+		day = calendar.DateOf(tx.Now)
+	}
 	return db.List(ctx, tx, read, `
 		SELECT p.id, p.name, p.sex, p.phone, p.title, p.category, p.scope, p.employed_by, p.active, p.version
 		FROM practitioner p JOIN (
