@@ -129,3 +129,14 @@ func (b *Book) Memberships() []Membership {
 func (b *Book) Supports() []Support {
 	return gather(b, func(f Facts) []Support { return f.Supports })
 }
+
+// Name returns the full name of an institution of these facts, or the id when
+// there is none such.
+func (f Facts) Name(id string) string {
+	for _, i := range f.Institutions {
+		if i.ID == id {
+			return i.Name
+		}
+	}
+	return id
+}
