@@ -379,3 +379,19 @@ func signature(a access.Actor) string {
 	}
 	return "系统"
 }
+
+// MatchesTail reports whether tail is the last four of the person's identity or
+// phone number: a second identifier, asked for before a stranger's record is
+// opened (contract, arrival). A person with neither number matches nothing.
+func (s *Service) MatchesTail(ctx context.Context, tx *db.Tx, id, tail string) (bool, error) {
+	r, err := getRow(ctx, tx, id)
+	if err != nil {
+		return false, err
+	}
+	_, secret, err := open(s.Keys, r)
+	if err != nil {
+		return false, err
+	}
+	tail = idcard.Normalize(tail)
+	return len(tail) == 4 && (strings.HasSuffix(secret.IDNumber, tail) || strings.HasSuffix(secret.Phone, tail)), nil
+}
