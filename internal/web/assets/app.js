@@ -49,8 +49,10 @@
 	// ---- drawer
 	function openDrawer() {
 		drawer.classList.toggle('drawer-wide', !!drawer.querySelector('[data-wide]'));
-		bootstrap.Offcanvas.getOrCreateInstance(drawer).show();
+		bootstrap.Offcanvas.getOrCreateInstance(drawer, { keyboard: false }).show(); // Esc: see keydown below
+		if (!drawer.contains(document.activeElement)) drawer.focus();
 	}
+	function closeDrawer() { var o = bootstrap.Offcanvas.getInstance(drawer); if (o) o.hide(); }
 	function drawerClosed() {
 		if (drawer._from && drawer._from !== location.href) history.replaceState(history.state, '', drawer._from);
 		drawer._from = null;
@@ -188,7 +190,7 @@
 	});
 	on('toast', function (e) { (e.detail.notices || []).forEach(function (n) { toast(n.tone, n.text); }); });
 	on('changed', function (e) { if (e.detail && e.detail.topics) changed(e.detail.topics); });
-	on('drawer:close', function () { var o = bootstrap.Offcanvas.getInstance(drawer); if (o) o.hide(); });
+	on('drawer:close', closeDrawer);
 
 	// ---- clicks and keys
 	on('click', function (e) {
@@ -204,6 +206,7 @@
 	on('keydown', function (e) {
 		var typing = hit(e, 'input,textarea,select,[contenteditable]');
 		if (e.key === 'Escape' && document.querySelector('dialog[open]')) e.stopPropagation();
+		else if (e.key === 'Escape' && drawer && !document.querySelector('.combo-list:not([hidden])')) closeDrawer();
 		if (e.key === 'Escape') body.classList.remove('menu-open');
 		if (e.key === 'Enter' && e.target.matches('[data-open]')) e.target.click();
 		if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && document.getElementById('search')) { e.preventDefault(); document.getElementById('search').focus(); }

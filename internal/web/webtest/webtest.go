@@ -176,3 +176,11 @@ func Type(ctx context.Context, css, text string) {
 func Text(ctx context.Context, css string) string {
 	return Eval[string](ctx, "(document.querySelector("+strconv.Quote(css)+")||{innerText:''}).innerText")
 }
+
+// Script runs JavaScript statements on the page.
+func Script(ctx context.Context, statements string) {
+	Eval[bool](ctx, "(()=>{"+statements+"})(), true")
+}
+
+// Key presses keys, for example kb.Escape.
+func Key(ctx context.Context, keys string) { Do(ctx, chromedp.KeyEvent(keys)) }
