@@ -165,7 +165,9 @@ type Job struct {
 // Enqueue stores a job in the caller's transaction and wakes the runner when
 // it commits. When a job of the same kind and Key is waiting, it absorbs the
 // new one: it keeps its arguments and takes the earlier time. When one is
-// running, it will see what this transaction commits, or run once more.
+// running, it will see what this transaction commits, or run once more. On
+// PostgreSQL this waits for a running database job of the same key, so such
+// jobs are kept short; long recomputations are marked in a table of their own.
 func (q *Queue) Enqueue(ctx context.Context, tx *db.Tx, j Job) error {
 	if j.Kind == "" {
 		return fmt.Errorf("enqueue job: empty kind")
