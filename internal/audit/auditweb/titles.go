@@ -36,7 +36,7 @@ var actions = map[string]string{
 	"organization.create": "新建机构", "organization.change": "修改机构", "department.create": "新建科室", "department.change": "修改科室",
 	"service.create": "新建诊疗服务", "service.change": "修改诊疗服务", "message.resend": "重发消息",
 	"contract.sign": "签约", "contract.end": "解约", "consent.give": "登记同意", "consent.withdraw": "撤回同意",
-	"audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
+	"job.retry": "重新执行后台任务", "audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
 	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
 	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.emergency": "急诊转诊", "referral.discard": "作废草稿",
 	"referral.pass": "院内审核通过", "referral.return": "院内审核退回", "referral.accept": "受理转诊", "referral.ask": "要求补充资料",
