@@ -174,7 +174,7 @@ func (s *Service) draft(ctx context.Context, tx *db.Tx, f *errs.Form, n NewContr
 		return Contract{}, err
 	}
 	if !ok {
-		f.Add("tail", "与登记的身份证号或手机号后四位不符，请请居民出示证件核对")
+		f.Add("tail", "与登记的身份证号或手机号后四位不符，请居民出示证件核对")
 	}
 	to := n.term(f, today)
 	return Contract{ID: db.NewID(), Patient: p.ID, Name: p.Name, Kind: n.Kind, Signer: n.Signer, SignerKind: n.SignerKind, From: n.From, To: to}, nil
