@@ -142,6 +142,8 @@
 	// ---- where all this hangs in
 	app.starting.push(function () { if (document.body.dataset.key !== undefined) settleDrafts(); });
 	app.preparing.push(function (root, first) {
+		var wrong = first && document.querySelector('main .is-invalid');
+		if (wrong) wrong.focus();
 		all('form[data-measure]', root).forEach(function (f) { measure(f, first); });
 		all('form[data-keep]', root).forEach(function (f) { if (!f._kept) { f._kept = true; restoreDraft(f); } });
 	});
