@@ -98,7 +98,7 @@ var sent = open[2:]
 func Machine() flow.Machine {
 	return flow.Machine{
 		Kind: Kind, Title: "转诊单", Prefix: "ZZ", Start: StateDraft, Outcomes: "referral.outcome",
-		States: states(), Actions: slices.Concat(before(), triage(), appointment(), care(), ending()),
+		States: states(), Actions: slices.Concat(before(), triage(), visiting(), care(), ending()),
 	}
 }
 
@@ -151,10 +151,10 @@ func triage() []flow.Action {
 	}
 }
 
-// appointment are the actions from acceptance to the patient's arrival. A
+// visiting are the actions from acceptance to the patient's arrival. A
 // patient who changes his mind after acceptance is taken off by either side:
 // cancel is the receiver's action, call_off the referring doctor's.
-func appointment() []flow.Action {
+func visiting() []flow.Action {
 	return []flow.Action{
 		{Name: ActArrange, Title: "安排就诊", From: []string{StateAccepted, StateDeferred}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralTriage},
 		{Name: ActDefer, Title: "列入候诊/候床", From: []string{StateAccepted}, To: []string{StateDeferred}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActDefer), Promise: true},

@@ -1,0 +1,470 @@
+package referral
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"yilian/internal/access"
+	"yilian/internal/alliance"
+	"yilian/internal/calendar"
+	"yilian/internal/consent"
+	"yilian/internal/contract"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/flow"
+	"yilian/internal/organization"
+	"yilian/internal/patient"
+	"yilian/internal/policy"
+	"yilian/internal/terminology"
+)
+
+// Draft opens a referral. Only the patient must be known; the rest may follow.
+func (s *Service) Draft(ctx context.Context, actor access.Actor, form Form, once string) (flow.Case, error) {
+	var out flow.Case
+	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+		c, done, err := flow.Done(ctx, tx, once)
+		if err != nil || done {
+			out = c
+			return err
+		}
+		if err := access.Require(actor, access.ReferralCreate, access.Own); err != nil {
+			return err
+		}
+		if form.Patient == "" {
+			return fieldErr("patient", "请先选择患者")
+		}
+		if _, err := s.Access.Patient(ctx, tx, actor, form.Patient, access.Refer); err != nil {
+			return err
+		}
+		p, err := s.Patients.Get(ctx, tx, form.Patient)
+		if err != nil {
+			return err
+		}
+		place, err := s.place(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		w := &work{s: s, tx: tx, actor: actor, c: flow.Case{Patient: p.ID, Place: place}}
+		if err := w.write(ctx, form, p, false); err != nil {
+			return err
+		}
+		out, err = w.opened(ctx, p, once)
+		return err
+	})
+	return out, err
+}
+
+// opened opens the case of a draft whose record has been written.
+func (w *work) opened(ctx context.Context, p patient.Patient, once string) (flow.Case, error) {
+	from, err := party(ctx, w.tx, w.actor)
+	if err != nil {
+		return flow.Case{}, err
+	}
+	c, err := w.s.Flow.Open(ctx, w.tx, w.actor, flow.Opening{
+		Kind: Kind, Patient: p.ID, Subject: subject(p, calendar.DateOf(w.tx.Now)), Urgency: w.c.Urgency,
+		From: from, To: w.c.To, Place: w.c.Place, Once: once,
+	})
+	if err != nil {
+		return c, err
+	}
+	w.c, w.r.ID, w.r.Patient = c, c.ID, p.ID
+	if err := w.s.insert(ctx, w.tx, w.r); err != nil {
+		return c, err
+	}
+	return c, w.relate(ctx, flow.Case{})
+}
+
+// subject names a person in lists: never a diagnosis.
+func subject(p patient.Patient, today calendar.Date) string {
+	return fmt.Sprintf("%s %s %d岁", p.Name, patient.SexTitle(p.Sex), p.Age(today))
+}
+
+// place is whose rules bind a referral: the regions of the referring
+// institution and the kind of its alliance.
+func (s *Service) place(ctx context.Context, tx *db.Tx, actor access.Actor) (policy.Place, error) {
+	at := policy.Place{Regions: actor.Regions}
+	if len(at.Regions) == 0 {
+		chain, err := organization.Chain(ctx, tx, actor.Org)
+		if err != nil {
+			return at, err
+		}
+		at.Regions = chain
+	}
+	of, err := alliance.AlliancesOf(ctx, tx, actor.Org, calendar.DateOf(tx.Now), tx.Now)
+	if err != nil || len(of) == 0 {
+		return at, err
+	}
+	a, err := alliance.Get(ctx, tx, of[0].Alliance)
+	at.Kind = string(a.Kind)
+	return at, err
+}
+
+// party is the actor as a party, with the name of his department.
+func party(ctx context.Context, tx *db.Tx, actor access.Actor) (flow.Party, error) {
+	p := flow.PartyOf(actor)
+	if p.Department == "" {
+		return p, nil
+	}
+	d, err := organization.GetDepartment(ctx, tx, p.Department)
+	p.DepartmentName = d.Name
+	return p, err
+}
+
+// lists reads the coded lists that bind here.
+func (w *work) lists() (l lists, err error) {
+	for _, x := range []struct {
+		key  string
+		into *[]policy.Code
+	}{{keyPurposes, &l.purposes}, {keyIndications, &l.indications}, {keyTransports, &l.transports}} {
+		if *x.into, err = w.s.Flow.Codes(x.key, w.c.Place, w.tx.Now); err != nil {
+			return l, err
+		}
+	}
+	_, l.indicated, err = w.asks("referral.indication.required")
+	return l, err
+}
+
+// The coded lists of a request.
+const (
+	keyPurposes    = "referral.reason.up"
+	keyIndications = "referral.indication.up"
+	keyTransports  = "referral.transport"
+	keyOutcomes    = "referral.outcome"
+)
+
+// write checks the form, the draft's way or the sender's, and takes it over
+// into record and case.
+func (w *work) write(ctx context.Context, form Form, p patient.Patient, sending bool) error {
+	form = form.tidy()
+	l, err := w.lists()
+	if err != nil {
+		return err
+	}
+	var f errs.Form
+	today := calendar.DateOf(w.tx.Now)
+	if sending {
+		checkPatient(p, today, &f)
+		form.checkSent(l, &f)
+	} else if p.DeceasedOn != "" {
+		checkPatient(p, today, &f)
+	}
+	form.checkSaved(l, today, &f)
+	if form.TargetService != "" {
+		if err := w.target(ctx, form, p, sending, &f); err != nil {
+			return err
+		}
+	}
+	if err := f.Err(); err != nil {
+		return err
+	}
+	w.r.Visit, w.r.Purpose, w.r.Indications = form.Visit, form.Purpose, form.Indications
+	w.r.Diagnosis, w.r.DiagnosisName, w.r.Request = form.Diagnosis, "", form.Request
+	if code, ok := terminology.Get(form.Diagnosis); ok {
+		w.r.DiagnosisName = code.Name
+	}
+	w.r.TargetService, w.c.Urgency = form.TargetService, form.Urgency
+	return nil
+}
+
+// target checks that the chosen service takes this patient and puts it into
+// the case as receiving party.
+func (w *work) target(ctx context.Context, form Form, p patient.Patient, sending bool, f *errs.Form) error {
+	h, err := organization.GetService(ctx, w.tx, form.TargetService)
+	if errs.Is(err, errs.NotFound) {
+		f.Add("target_service", "所选的接收科室已不存在，请重新选择")
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if h.Org == w.actor.Org {
+		f.Add("target_service", "不能转诊给本机构，请选择其他机构")
+		return nil
+	}
+	org, err := organization.Get(ctx, w.tx, h.Org)
+	if err != nil {
+		return err
+	}
+	dept, err := organization.GetDepartment(ctx, w.tx, h.Department)
+	if err != nil {
+		return err
+	}
+	if err := w.direct(ctx, org, f); err != nil {
+		return err
+	}
+	w.c.To = flow.Party{Org: org.ID, OrgName: org.Name, Department: dept.ID, DepartmentName: dept.Name}
+	w.r.TargetPhone = org.ReferralPhone
+	if !sending {
+		return nil
+	}
+	if err := w.published(org); err != nil {
+		return err
+	}
+	takes, err := takesPatient(ctx, w.tx, w.actor.Org, h, form, p, calendar.DateOf(w.tx.Now))
+	if err == nil && !takes {
+		f.Add("target_service", "%s %s不接收该患者（病种、年龄、性别或紧急程度不符，或已停用），请重新选择", org.Name, h.Name)
+	}
+	return err
+}
+
+// direct derives the direction. Sending down is a way of its own.
+func (w *work) direct(ctx context.Context, to organization.Organization, f *errs.Form) error {
+	from, err := organization.Get(ctx, w.tx, w.actor.Org)
+	if err != nil {
+		return err
+	}
+	allies, err := alliance.Allies(ctx, w.tx, from.ID, calendar.DateOf(w.tx.Now))
+	if err != nil {
+		return err
+	}
+	w.r.Direction = directionOf(from.Kind, to.Kind, slices.Contains(allies, to.ID))
+	if tier(to.Kind) < tier(from.Kind) {
+		f.Add("target_service", "%s的级别低于本机构：这张单子用于上转和平转，请选择同级或上级机构", to.Name)
+	}
+	return nil
+}
+
+// published refuses an institution without a published referral phone where
+// the policy asks for one (LL-4.3.4c).
+func (w *work) published(org organization.Organization) error {
+	a, required, err := w.asks("referral.phone.published.required")
+	if err != nil || !required || org.ReferralPhone != "" {
+		return err
+	}
+	return errs.Refused(errs.Invalid, a.Clause,
+		"%s尚未公布转诊电话，不能作为接收机构（%s）。请该院医务科在“机构资料”中公布转诊电话，或选择其他机构", org.Name, a.Clause)
+}
+
+func takesPatient(ctx context.Context, tx *db.Tx, from string, h organization.HealthcareService, form Form, p patient.Patient, today calendar.Date) (bool, error) {
+	found, err := organization.FindServices(ctx, tx, organization.Need{
+		Code: form.Diagnosis, Age: p.Age(today), Sex: p.Sex, Urgency: form.Urgency, From: from,
+	})
+	return slices.ContainsFunc(found, func(c organization.Candidate) bool { return c.Service.ID == h.ID }), err
+}
+
+// form is the draft as it was written.
+func (w *work) form() Form {
+	return Form{
+		Patient: w.c.Patient, Visit: w.r.Visit, Urgency: w.c.Urgency, Purpose: w.r.Purpose, Indications: w.r.Indications,
+		Diagnosis: w.r.Diagnosis, TargetService: w.r.TargetService, Request: w.r.Request,
+	}
+}
+
+// Save keeps what was written into a draft and gives it another seven days.
+func (s *Service) Save(ctx context.Context, actor access.Actor, ref Ref, form Form) (flow.Case, error) {
+	return s.step(ctx, actor, ref, ActSave, access.Refer, func(ctx context.Context, w *work) error {
+		p, err := s.Patients.Get(ctx, w.tx, w.c.Patient)
+		if err != nil {
+			return err
+		}
+		if err := w.write(ctx, form, p, false); err != nil {
+			return err
+		}
+		return w.act(ctx, ActSave, w.addressed())
+	})
+}
+
+// addressed is the move that takes urgency and receiving party over.
+func (w *work) addressed() flow.Move {
+	mv := flow.Move{Urgency: w.c.Urgency}
+	if w.c.To.Org != "" {
+		to := w.c.To
+		mv.ToParty = &to
+	}
+	return mv
+}
+
+// Submit sends a draft: as saved, or as form says. What it needs is checked
+// field by field; a review inside the referring institution comes first where
+// the policy wants one.
+func (s *Service) Submit(ctx context.Context, actor access.Actor, ref Ref, form *Form) (flow.Case, error) {
+	return s.step(ctx, actor, ref, ActSubmit, access.Refer, func(ctx context.Context, w *work) error {
+		p, err := s.Patients.Get(ctx, w.tx, w.c.Patient)
+		if err != nil {
+			return err
+		}
+		w.r.Policy, w.r.Clauses = "", nil // decided anew
+		written := w.form()
+		if form != nil {
+			written = *form
+		}
+		if err := w.write(ctx, written, p, true); err != nil {
+			return err
+		}
+		if err := w.consented(ctx, written.Consent); err != nil {
+			return err
+		}
+		if err := w.only(ctx); err != nil {
+			return err
+		}
+		if err := w.contracted(ctx); err != nil {
+			return err
+		}
+		mv := w.addressed()
+		if err := w.review(ctx, &mv); err != nil {
+			return err
+		}
+		return w.act(ctx, ActSubmit, mv)
+	})
+}
+
+// consented demands the patient's recorded consent where the policy does
+// (LL-4.4.1d): no referral leaves draft without it. One that is signed on the
+// form itself is recorded now.
+func (w *work) consented(ctx context.Context, signed *consent.Consent) error {
+	if signed != nil {
+		if _, err := w.sign(ctx, *signed); err != nil {
+			return err
+		}
+	}
+	all, err := consent.For(ctx, w.tx, consent.Referral, w.c.ID)
+	if err != nil {
+		return err
+	}
+	w.r.Consent = ""
+	if len(all) > 0 && !all[0].Refused {
+		w.r.Consent = all[0].ID
+	}
+	a, required, err := w.asks("referral.consent.required")
+	if err != nil || !required || w.r.Consent != "" {
+		return err
+	}
+	return &errs.Error{
+		Kind: errs.Invalid, Clause: a.Clause, Message: "转诊须患者自愿并记录知情同意（" + a.Clause + "）",
+		Fields: []errs.Field{{Name: "consent", Message: "还没有记录患者的知情同意：请先请患者或家属签署，再提交；患者不同意时选择“患者拒绝转诊”"}},
+	}
+}
+
+// sign records a signature for this case. An ordinary referral is no
+// emergency: the institution's head cannot sign it.
+func (w *work) sign(ctx context.Context, c consent.Consent) (consent.Consent, error) {
+	c.Patient, c.Purpose, c.Reference = w.c.Patient, consent.Referral, w.c.ID
+	for _, choice := range w.r.Request.Choices {
+		c.Choices = append(c.Choices, strings.TrimSpace(choice.OrgName+" "+choice.Service))
+	}
+	return consent.Record(ctx, w.tx, w.s.Audit, w.actor, c, false)
+}
+
+// RecordConsent records the patient's signature for a draft.
+func (s *Service) RecordConsent(ctx context.Context, actor access.Actor, id string, c consent.Consent) (out consent.Consent, err error) {
+	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
+		w, err := s.open(ctx, tx, actor, Ref{ID: id}, access.Refer)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Flow.Check(ctx, tx, actor, id, w.c.Version, ActSave); err != nil {
+			return err
+		}
+		c.Refused = false
+		out, err = w.sign(ctx, c)
+		return err
+	})
+	return out, err
+}
+
+// only refuses a second open referral for the same need.
+func (w *work) only(ctx context.Context) error {
+	w.r.underWay = w.c.Patient + "/" + icd3(w.r.Diagnosis)
+	number, err := sameNeed(ctx, w.tx, w.r.underWay, w.r.ID)
+	if err != nil || number == "" {
+		return err
+	}
+	return errs.E(errs.Conflict, "该患者已有同类诊断的转诊单 %s 正在办理，请在那张单子上继续，不要重复转诊", number)
+}
+
+// contracted notes the family-doctor team: its patients come first within a
+// triage level (LL-4.4.1b).
+func (w *work) contracted(ctx context.Context) error {
+	c, ok, err := contract.Active(ctx, w.tx, w.c.Patient, calendar.DateOf(w.tx.Now))
+	if err != nil {
+		return err
+	}
+	w.r.Contracted, w.r.Team = false, ""
+	if !ok {
+		return nil
+	}
+	_, first, err := w.asks("referral.priority.contracted")
+	w.r.Team, w.r.Contracted = c.Team, first
+	return err
+}
+
+// reviewVariants name kinds of institution in keys of the review rule.
+var reviewVariants = map[organization.Kind]string{
+	organization.VillageClinic: ".village", organization.TownshipCenter: ".township", organization.CommunityCenter: ".community",
+}
+
+// review decides whether somebody inside the referring institution looks at
+// the request first; a village clinic's is looked at by its township centre.
+func (w *work) review(ctx context.Context, mv *flow.Move) error {
+	org, err := organization.Get(ctx, w.tx, w.c.From.Org)
+	if err != nil {
+		return err
+	}
+	key := "referral.review.required"
+	if variant := reviewVariants[org.Kind]; variant != "" {
+		if _, err := w.s.Book.Resolve(key+variant, w.c.Place, calendar.DateOf(w.tx.Now)); err == nil {
+			key += variant
+		}
+	}
+	_, required, err := w.asks(key)
+	if err != nil || !required {
+		return err
+	}
+	mv.To = StateInReview
+	if org.Kind == organization.VillageClinic {
+		if org.Parent == "" {
+			return fieldErr("", "%s没有登记所属的乡镇卫生院，无法送审。请系统管理员在“机构资料”中补登", org.Name)
+		}
+		mv.Owner = &flow.Party{Org: org.Parent}
+		w.r.reviewer = org.Parent
+	}
+	return nil
+}
+
+// RefuseConsent records that the patient does not want to be referred, with
+// who said so and why (code of referral.reason.refuse_consent). It closes the
+// draft; the refusal is printed (拒绝转诊告知书).
+func (s *Service) RefuseConsent(ctx context.Context, actor access.Actor, ref Ref, c consent.Consent) (flow.Case, error) {
+	return s.step(ctx, actor, ref, ActRefuseConsent, access.Refer, func(ctx context.Context, w *work) error {
+		var f errs.Form
+		w.reason(&f, ActRefuseConsent, c.Reason, c.Detail)
+		if err := f.Err(); err != nil {
+			return err
+		}
+		c.Refused = true
+		signed, err := w.sign(ctx, c)
+		if err != nil {
+			return err
+		}
+		w.r.Consent = signed.ID
+		return w.act(ctx, ActRefuseConsent, flow.Move{Reason: c.Reason, Comment: c.Detail, Outcome: OutcomeRefused})
+	})
+}
+
+// Discard throws a draft away.
+func (s *Service) Discard(ctx context.Context, actor access.Actor, ref Ref, reason, comment string) (flow.Case, error) {
+	return s.plain(ctx, actor, ref, ActDiscard, ActDiscard, reason, comment, flow.Move{Outcome: OutcomeOther})
+}
+
+// Pass lets a reviewed request go to the receiving institution.
+func (s *Service) Pass(ctx context.Context, actor access.Actor, ref Ref, comment string) (flow.Case, error) {
+	return s.plain(ctx, actor, ref, ActPass, "", "", comment, flow.Move{})
+}
+
+// Return gives a request back to the referring doctor with a reason.
+func (s *Service) Return(ctx context.Context, actor access.Actor, ref Ref, reason, comment string) (flow.Case, error) {
+	return s.plain(ctx, actor, ref, ActReturn, ActReturn, reason, comment, flow.Move{})
+}
+
+// Withdraw takes a referral back before the receiving institution has accepted
+// it.
+func (s *Service) Withdraw(ctx context.Context, actor access.Actor, ref Ref, reason, comment string) (flow.Case, error) {
+	return s.plain(ctx, actor, ref, ActWithdraw, ActWithdraw, reason, comment, flow.Move{Outcome: OutcomeOther})
+}
+
+// choose keeps the places that the patient was shown, without blanks.
+func choose(list []Choice) []Choice {
+	return slices.DeleteFunc(slices.Clone(list), func(c Choice) bool { return strings.TrimSpace(c.Org) == "" })
+}
