@@ -40,7 +40,9 @@ func start(t *testing.T, d *db.DB) *world {
 	var mu sync.Mutex
 	d.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return w.at }
 	w.Service = &Service{DB: d, Keys: keys, Audit: audit.New(d, keys), Directory: Directory{
-		RegionsOf: func(_ context.Context, _ *db.Tx, org string) ([]string, error) { return []string{"431102", "4311", "43", "CN"}, nil },
+		RegionsOf: func(_ context.Context, _ *db.Tx, org string) ([]string, error) {
+			return []string{"431102", "4311", "43", "CN"}, nil
+		},
 		Under: func(_ context.Context, _ *db.Tx, org, head string) (bool, error) {
 			return strings.HasPrefix(org, head+"-"), nil
 		},
@@ -49,7 +51,6 @@ func start(t *testing.T, d *db.DB) *world {
 }
 
 func (w *world) pass(d time.Duration) { w.at = w.at.Add(d) }
-
 
 func (w *world) seed(login string, role access.Role, org string) Account {
 	w.t.Helper()
