@@ -39,7 +39,7 @@ func (s *Service) Correct(ctx context.Context, actor access.Actor, id string, m 
 		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
 			return err
 		}
-		old, err := getMembership(ctx, tx, id)
+		old, err := GetMembership(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -150,7 +150,7 @@ func (s *Service) CorrectPair(ctx context.Context, actor access.Actor, id string
 		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
 			return err
 		}
-		old, err := getSupport(ctx, tx, id)
+		old, err := GetSupport(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -193,14 +193,12 @@ func (s *Service) pair(ctx context.Context, tx *db.Tx, actor access.Actor, p Sup
 	if _, err := tx.Exec(ctx, `UPDATE organization SET active = active WHERE id = $1`, member.ID); err != nil {
 		return p, err
 	}
-	all, err := db.List(ctx, tx, readSupport, `
-		SELECT id, supporter, supported, focus, clause, valid_from, valid_to, known_from, known_to, known_by, reason
-		FROM alliance_support WHERE supporter = $1 AND supported = $2 AND known_to IS NULL`, p.Supporter, p.Supported)
+	all, err := PairHistory(ctx, tx, p.Supporter, p.Supported)
 	if err != nil {
 		return p, err
 	}
 	for _, o := range all {
-		if o.overlaps(p.Period) {
+		if o.KnownTo.IsZero() && o.overlaps(p.Period) {
 			f.Add("supported", "“%s”自 %s 起已由“%s”对口建设，期间不能重叠", member.Short(), o.ValidFrom, lead.Short())
 		}
 	}

@@ -109,13 +109,23 @@ func History(ctx context.Context, tx *db.Tx, alliance string) ([]Membership, err
 		FROM alliance_membership WHERE alliance = $1 ORDER BY known_from, id`, alliance)
 }
 
-func getMembership(ctx context.Context, tx *db.Tx, id string) (Membership, error) {
+// GetMembership returns one entry, corrected since or not.
+func GetMembership(ctx context.Context, tx *db.Tx, id string) (Membership, error) {
 	return db.Get(ctx, tx, "这条成员记录", readMembership, `
 		SELECT id, alliance, org, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
 		FROM alliance_membership WHERE id = $1`, id)
 }
 
-func getSupport(ctx context.Context, tx *db.Tx, id string) (Support, error) {
+// PairHistory returns everything the register ever said about a pairing, the
+// oldest entry first.
+func PairHistory(ctx context.Context, tx *db.Tx, supporter, supported string) ([]Support, error) {
+	return db.List(ctx, tx, readSupport, `
+		SELECT id, supporter, supported, focus, clause, valid_from, valid_to, known_from, known_to, known_by, reason
+		FROM alliance_support WHERE supporter = $1 AND supported = $2 ORDER BY known_from, id`, supporter, supported)
+}
+
+// GetSupport returns one pairing, corrected since or not.
+func GetSupport(ctx context.Context, tx *db.Tx, id string) (Support, error) {
 	return db.Get(ctx, tx, "这条对口建设记录", readSupport, `
 		SELECT id, supporter, supported, focus, clause, valid_from, valid_to, known_from, known_to, known_by, reason
 		FROM alliance_support WHERE id = $1`, id)

@@ -111,6 +111,17 @@ func Names(ctx context.Context, tx *db.Tx, ids []string) (map[string]string, err
 	return names, err
 }
 
+// FullNames returns the first names of institutions by id.
+func FullNames(ctx context.Context, tx *db.Tx, ids []string) (map[string]string, error) {
+	query, args := db.Expand(`SELECT id, name FROM organization WHERE id IN ($list)`, nil, ids)
+	rows, err := db.List(ctx, tx, func(scan db.Scan) (r [2]string, err error) { return r, scan(&r[0], &r[1]) }, query, args...)
+	names := make(map[string]string, len(rows))
+	for _, r := range rows {
+		names[r[0]] = r[1]
+	}
+	return names, err
+}
+
 // Chain returns the jurisdictions of an institution, specific first: its
 // village or town, county, city, province, CN.
 func Chain(ctx context.Context, tx *db.Tx, id string) ([]string, error) {

@@ -98,22 +98,22 @@ func clash(ctx context.Context, tx *db.Tx, s Shift, p Practitioner, f *errs.Form
 	return nil
 }
 
-// CopyWeek repeats the turns of the week before monday in the week that begins
-// on monday, for one department ("": the whole institution's own duties). Turns
-// that cannot be repeated are left out; it returns how many were made.
-func (s *Service) CopyWeek(ctx context.Context, actor access.Actor, org, department string, monday calendar.Date) (made, left int, err error) {
+// CopyWeek repeats the turns of the week before monday, of all departments of
+// an institution, in the week that begins on monday. Turns that cannot be
+// repeated are left out; it returns how many were made and how many left.
+func (s *Service) CopyWeek(ctx context.Context, actor access.Actor, org string, monday calendar.Date) (made, left int, err error) {
 	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
 		made, left = 0, 0
 		if err := access.Require(actor, access.RosterEdit, own(actor, org)); err != nil {
 			return err
 		}
 		from := monday.AddDays(-7).Time()
-		shifts, err := Shifts(ctx, tx, org, department, from, monday.Time())
+		shifts, err := Shifts(ctx, tx, org, "", from, monday.Time())
 		if err != nil {
 			return err
 		}
 		for _, old := range shifts {
-			if old.Department != department || old.From.Before(from) {
+			if old.From.Before(from) {
 				continue
 			}
 			next := old

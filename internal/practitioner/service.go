@@ -180,16 +180,22 @@ func overlap(a, b Posting) bool {
 	return (a.To == "" || !a.To.Before(b.From)) && (b.To == "" || !b.To.Before(a.From))
 }
 
-// EndPosting sets the last day of a posting.
-func (s *Service) EndPosting(ctx context.Context, actor access.Actor, id string, last calendar.Date) error {
-	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+// EndPosting sets the last day of a posting and returns whose it is.
+func (s *Service) EndPosting(ctx context.Context, actor access.Actor, id string, last calendar.Date) (person string, err error) {
+	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
 		w, err := db.Get(ctx, tx, "这段任职", readPosting, `
 			SELECT id, practitioner, org, department, kind, head, valid_from, valid_to FROM posting WHERE id = $1`, id)
 		if err != nil {
 			return err
 		}
+		person = w.Practitioner
 		if err := access.Require(actor, access.OrganizationEdit, own(actor, w.Org)); err != nil {
 			return err
+		}
+		if last == "" {
+			var f errs.Form
+			f.Add("last", "请填写最后一天的日期")
+			return f.Err()
 		}
 		w.To = last
 		if err := validatePosting(ctx, tx, w); err != nil {
@@ -200,6 +206,7 @@ func (s *Service) EndPosting(ctx context.Context, actor access.Actor, id string,
 		}
 		return s.Log.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "practitioner.post_end", Object: "practitioner", ObjectID: w.Practitioner, Detail: string(last)})
 	})
+	return person, err
 }
 
 // longestShift is the longest turn that can be entered: a week, for duties

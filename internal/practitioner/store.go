@@ -104,6 +104,25 @@ func Shifts(ctx context.Context, tx *db.Tx, org, department string, from, to tim
 		ORDER BY begins_at, id`, org, department, db.At(from), db.At(to))
 }
 
+// GetShift returns one turn of the roster that has not been voided.
+func GetShift(ctx context.Context, tx *db.Tx, id string) (Shift, error) {
+	return db.Get(ctx, tx, "这个班次，可能已被换掉", readShift, `
+		SELECT id, org, department, duty, practitioner, begins_at, ends_at FROM shift WHERE id = $1 AND voided_at IS NULL`, id)
+}
+
+// Now returns every turn of an institution that is on at an instant, with its
+// person; first lines before second lines.
+func Now(ctx context.Context, tx *db.Tx, org string, at time.Time) ([]OnDuty, error) {
+	shifts, err := db.List(ctx, tx, readShift, `
+		SELECT id, org, department, duty, practitioner, begins_at, ends_at FROM shift
+		WHERE org = $1 AND voided_at IS NULL AND begins_at <= $2 AND ends_at > $2
+		ORDER BY department, CASE duty WHEN 'on_call' THEN 0 WHEN 'second_line' THEN 1 ELSE 2 END, begins_at, id`, org, db.At(at))
+	if err != nil {
+		return nil, err
+	}
+	return people(ctx, tx, shifts)
+}
+
 // OnCall returns who answers at an instant, in the order they are called: for
 // on-call duty first the on-call person, then the second line; for any other
 // duty those on it. Department "" means the duty of the whole institution. A

@@ -168,7 +168,7 @@ func (f *face) saveService(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		s = organization.HealthcareService{Org: d.Org, Active: true}
+		s = organization.HealthcareService{Org: d.Org, Department: d.ID, Active: true}
 	} else {
 		known, err := f.service(r, r.PathValue("id"))
 		if err != nil {
@@ -180,7 +180,10 @@ func (f *face) saveService(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := serviceForm{Treats: r.FormValue("treats"), MinAge: r.FormValue("min_age"), MaxAge: r.FormValue("max_age")}
 	var form errs.Form
-	s.Department, s.Name = r.FormValue("department"), r.FormValue("name")
+	s.Name = r.FormValue("name")
+	if d := r.FormValue("department"); d != "" {
+		s.Department = d
+	}
 	s.Kind, s.Specialty, s.Sex = organization.ServiceKind(r.FormValue("kind")), r.FormValue("specialty"), r.FormValue("sex")
 	s.MinAge = number(&form, "min_age", "最小年龄", p.MinAge)
 	s.MaxAge = number(&form, "max_age", "最大年龄", p.MaxAge)
