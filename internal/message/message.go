@@ -52,6 +52,7 @@ func (s State) Meaning() string {
 // Message is one plain message to a patient.
 type Message struct {
 	ID, Patient string
+	PatientName string // on lists
 	To          string // contact, in full only for the channel; empty on lists
 	ToMasked    string
 	Text        string

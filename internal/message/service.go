@@ -9,6 +9,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/jobs"
+	"yilian/internal/patient"
 )
 
 // Send stores a message in the caller's transaction and has it delivered after
@@ -217,13 +218,28 @@ func (s *Service) List(ctx context.Context, actor access.Actor, f Filter) (list 
 		return nil, false, err
 	}
 	err = s.db.View(ctx, func(tx *db.Tx) error {
-		list, err = listMessages(ctx, tx, org, f)
-		return err
+		if list, err = listMessages(ctx, tx, org, f); err != nil {
+			return err
+		}
+		return nameThem(ctx, tx, list)
 	})
 	if more = len(list) > f.Limit; more {
 		list = list[:f.Limit]
 	}
 	return list, more, err
+}
+
+// nameThem fills in the patients' names.
+func nameThem(ctx context.Context, tx *db.Tx, list []Message) error {
+	ids := make([]string, len(list))
+	for i, m := range list {
+		ids[i] = m.Patient
+	}
+	known, err := patient.Briefs(ctx, tx, ids)
+	for i := range list {
+		list[i].PatientName = known[list[i].Patient].Name
+	}
+	return err
 }
 
 // OfCase returns the messages of a case, oldest first, for its timeline. The
