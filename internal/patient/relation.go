@@ -377,3 +377,14 @@ func (s *Service) OpenTx(ctx context.Context, tx *db.Tx, actor access.Actor, id 
 	}
 	return out, err
 }
+
+// BreakGlass opens a record to the actor for a short time without a relation,
+// with a reason that the privacy officer sees.
+func (s *Service) BreakGlass(ctx context.Context, actor access.Actor, id, reason string) error {
+	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := getRow(ctx, tx, id); err != nil {
+			return err
+		}
+		return s.Access.BreakGlass(ctx, tx, actor, id, reason)
+	})
+}
