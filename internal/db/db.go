@@ -195,4 +195,23 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	return explain(fn(tx))
 }
 
+// Bulk runs fn with commits that do not wait for the disk on SQLite: for
+// filling a new database that is thrown away when the machine fails meanwhile.
+func (d *DB) Bulk(ctx context.Context, fn func() error) (err error) {
+	if d.engine != SQLite {
+		return fn()
+	}
+	if _, err := d.write.ExecContext(ctx, `PRAGMA synchronous=OFF`); err != nil {
+		return fmt.Errorf("bulk: %w", err)
+	}
+	defer func() {
+		for _, stmt := range []string{`PRAGMA wal_checkpoint(TRUNCATE)`, `PRAGMA synchronous=FULL`} {
+			if _, e := d.write.ExecContext(context.WithoutCancel(ctx), stmt); e != nil {
+				err = errors.Join(err, fmt.Errorf("bulk: %w", e))
+			}
+		}
+	}()
+	return fn()
+}
+
 func (d *DB) now() time.Time { return d.Now().UTC().Truncate(time.Millisecond) }

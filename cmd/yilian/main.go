@@ -1,0 +1,73 @@
+// Command yilian is the working platform of a regional medical alliance.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"yilian/internal/errs"
+)
+
+// command is one subcommand: its name, what it does, and its body.
+type command struct {
+	name, usage, what string
+	run               func(ctx context.Context, args []string) error
+}
+
+var commands = []command{
+	{"demo", "[--addr 127.0.0.1:8080] [--data DIR]", "演示：自带零陵区医联体与虚构居民", demo},
+	{"serve", "--config FILE", "启动服务", serve},
+	{"migrate", "--config FILE", "升级数据库后退出", migrate},
+	{"backup", "--config FILE | --data DIR  --to FILE", "备份数据库（密钥文件请另行妥善保存）", backup},
+	{"restore", "--config FILE | --data DIR  --from FILE", "恢复到空数据库，并校验审计链", restore},
+	{"audit", "verify --config FILE | --data DIR", "校验审计链", auditVerify},
+	{"keys", "rotate --config FILE | --data DIR", "更换加密密钥（旧密钥仍可解密旧内容）", keysRotate},
+	{"bench", "patient [--n 600000] [--db FILE|postgres://…]", "测量检索速度", bench},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "错误："+err.Error())
+	if errs.Is(err, errs.Invalid) {
+		os.Exit(2)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		usage()
+		return errs.E(errs.Invalid, "请写明要做什么")
+	}
+	for _, c := range commands {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:])
+		}
+	}
+	usage()
+	return errs.E(errs.Invalid, "不认识的命令 %q", args[0])
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "用法：yilian 命令 [选项]")
+	for _, c := range commands {
+		fmt.Fprintf(os.Stderr, "  %-8s %-48s %s\n", c.name, c.usage, c.what)
+	}
+}
+
+// quiet turns the end of a command by Ctrl-C into success.
+func quiet(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

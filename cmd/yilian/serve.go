@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"yilian/internal/app"
+	"yilian/internal/errs"
+	"yilian/internal/simulate"
+)
+
+// options reads the flags of a subcommand; unknown ones and leftovers are
+// refused in Chinese.
+func options(name string, args []string, define func(*flag.FlagSet)) error {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	define(fs)
+	if err := fs.Parse(args); err != nil {
+		return errs.Because(err, errs.Invalid, "%s 的选项有误：%v", name, err)
+	}
+	if fs.NArg() > 0 {
+		return errs.E(errs.Invalid, "%s 不接受 %q", name, fs.Arg(0))
+	}
+	return nil
+}
+
+// where reads --config or --data and returns the configuration they mean.
+func where(name string, args []string, more func(*flag.FlagSet)) (app.Config, error) {
+	var config, data string
+	err := options(name, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&config, "config", "", "")
+		fs.StringVar(&data, "data", "", "")
+		if more != nil {
+			more(fs)
+		}
+	})
+	if err != nil {
+		return app.Config{}, err
+	}
+	switch {
+	case config != "" && data == "":
+		return app.LoadConfig(config)
+	case data != "" && config == "":
+		return inFolder(data), nil
+	}
+	return app.Config{}, errs.E(errs.Invalid, "请用 --config 指定配置文件，或用 --data 指定数据文件夹（二选一）")
+}
+
+// inFolder is the configuration of the demo: everything in one folder.
+func inFolder(dir string) app.Config {
+	return app.Config{Database: filepath.Join(dir, "yilian.db"), KeyFile: filepath.Join(dir, "yilian.keys")}
+}
+
+func serve(ctx context.Context, args []string) error {
+	cfg, err := where("serve", args, nil)
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return quiet(a.Serve(ctx, func(addr string) { fmt.Println("listening " + addr) }))
+}
+
+func migrate(ctx context.Context, args []string) error {
+	cfg, err := where("migrate", args, nil)
+	if err != nil {
+		return err
+	}
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	v, err := a.DB.Version(ctx)
+	fmt.Printf("数据库版本 %d\n", v)
+	return err
+}
+
+func demo(ctx context.Context, args []string) error {
+	addr, data := "", ""
+	err := options("demo", args, func(fs *flag.FlagSet) {
+		fs.StringVar(&addr, "addr", "127.0.0.1:8080", "")
+		fs.StringVar(&data, "data", filepath.Join("data", "demo"), "")
+	})
+	if err != nil {
+		return err
+	}
+	cfg := inFolder(data)
+	cfg.Address, cfg.Demo = addr, true
+	a, err := app.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	world, err := simulate.Demo(ctx, a)
+	if err != nil {
+		return err
+	}
+	return quiet(a.Serve(ctx, func(addr string) { world.Announce("http://" + addr) }))
+}

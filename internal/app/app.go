@@ -1,0 +1,220 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"yilian/internal/access"
+	"yilian/internal/account"
+	"yilian/internal/alliance"
+	"yilian/internal/audit"
+	"yilian/internal/calendar"
+	"yilian/internal/contract"
+	"yilian/internal/crypto"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/flow"
+	"yilian/internal/jobs"
+	"yilian/internal/message"
+	"yilian/internal/organization"
+	"yilian/internal/patient"
+	"yilian/internal/policy"
+	"yilian/internal/practitioner"
+	"yilian/internal/referral"
+	"yilian/internal/region"
+	"yilian/internal/web"
+	"yilian/profiles"
+)
+
+// Version is what /healthz and the command line say.
+const Version = "0.1.0"
+
+// App is the assembled program.
+type App struct {
+	Config        Config
+	DB            *db.DB
+	Keys          *crypto.Keyring
+	Audit         *audit.Log
+	Queue         *jobs.Queue
+	Calendar      *calendar.Calendar
+	Calendars     *calendar.Service
+	Book          *policy.Book
+	Access        *access.Control
+	Flow          *flow.Engine
+	Organizations *organization.Service
+	Alliances     *alliance.Service
+	Practitioners *practitioner.Service
+	Patients      *patient.Service
+	Accounts      *account.Service
+	Messages      *message.Service
+	Contracts     *contract.Service
+	Referrals     *referral.Service
+	Site          *web.Site
+}
+
+// Open reads profiles, opens and migrates the database, loads or makes the
+// keys, seeds the reference data and assembles the modules. Any number of
+// processes may do this on one PostgreSQL at the same time.
+func Open(ctx context.Context, cfg Config) (*App, error) {
+	cfg = cfg.filled(".")
+	book, err := loadProfiles(cfg.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	d, err := db.Open(ctx, cfg.Database)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{Config: cfg, DB: d, Book: book}
+	if err := a.prepare(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return a, nil
+}
+
+// loadProfiles reads the shipped policy profiles, or those of a folder.
+func loadProfiles(dir string) (*policy.Book, error) {
+	var files fs.FS = profiles.FS
+	if dir != "" {
+		files = os.DirFS(dir)
+	}
+	return policy.Load(files)
+}
+
+func (a *App) prepare(ctx context.Context) error {
+	if err := a.DB.Migrate(ctx); err != nil {
+		return err
+	}
+	var err error
+	if a.Keys, err = a.keys(ctx); err != nil {
+		return err
+	}
+	a.assemble()
+	if err := a.Referrals.Init(); err != nil {
+		return err
+	}
+	if err := a.seed(ctx); err != nil {
+		return err
+	}
+	a.routes()
+	return nil
+}
+
+// keyMark is set once the database holds values sealed under a key file.
+const keyMark = "keys.made"
+
+// keys loads the key file. It makes one for a new database only: a database
+// whose keys are missing must not get others, or its numbers are lost.
+func (a *App) keys(ctx context.Context) (*crypto.Keyring, error) {
+	path := a.Config.KeyFile
+	if _, err := os.Stat(path); err == nil {
+		k, err := crypto.Load(path)
+		if err != nil {
+			return nil, err
+		}
+		return k, a.mark(ctx)
+	}
+	var marked int64
+	err := a.DB.View(ctx, func(tx *db.Tx) (err error) {
+		marked, err = db.Count(ctx, tx, `SELECT count(*) FROM setting WHERE name = $1`, keyMark)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if marked > 0 {
+		return nil, errs.E(errs.Unavailable, "找不到密钥文件 %s，而数据库里已有用它加密的内容。请把原来的密钥文件放回原处；不要新建，否则身份证号、电话和病历内容将无法读出", path)
+	}
+	k, err := crypto.Create(path, a.Config.Suite)
+	if err != nil {
+		return nil, err
+	}
+	return k, a.mark(ctx)
+}
+
+func (a *App) mark(ctx context.Context) error {
+	return a.DB.Tx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING`, keyMark)
+		return err
+	})
+}
+
+// assemble builds the modules, lowest first.
+func (a *App) assemble() {
+	a.Audit = audit.New(a.DB, a.Keys)
+	a.Queue = jobs.New(a.DB)
+	a.Calendar = calendar.New()
+	a.Access = access.New(a.Audit)
+	a.Flow = &flow.Engine{
+		DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Queue: a.Queue,
+		Directory: directory{}, Notify: notify,
+	}
+	a.Flow.Start()
+	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
+	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
+	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit}
+	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
+	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit}
+	a.Accounts = &account.Service{
+		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Directory: accountDirectory(),
+		Options: account.Options{Idle: time.Duration(a.Config.IdleMinutes) * time.Minute},
+	}
+	a.Messages = message.New(a.DB, a.Keys, a.Audit, a.Queue, message.Page{}, message.Options{})
+	a.Contracts = &contract.Service{DB: a.DB, Audit: a.Audit, Policy: a.Book, Patients: a.Patients}
+	a.Referrals = &referral.Service{
+		DB: a.DB, Flow: a.Flow, Book: a.Book, Access: a.Access, Audit: a.Audit, Keys: a.Keys, Queue: a.Queue,
+		Patients: a.Patients, Messages: a.Messages,
+	}
+	a.periodic()
+}
+
+// periodic registers what runs from time to time, once over all processes.
+func (a *App) periodic() {
+	a.Queue.Every("account.sweep", time.Hour, account.Sweep)
+	a.Queue.Every("message.sweep", 24*time.Hour, message.Sweep)
+	a.Queue.Title("account.sweep", "清理过期会话")
+	a.Queue.Title("message.sweep", "清理过期通知")
+	a.Queue.Title("flow.overdue", "超时提醒")
+}
+
+// calendarLoaded recomputes the deadlines that had run past the calendar.
+func (a *App) calendarLoaded(ctx context.Context, tx *db.Tx, _ int) error {
+	_, err := a.Flow.Reclock(ctx, tx)
+	return err
+}
+
+// seed loads the reference data: divisions, the institutions that the loaded
+// documents name, and their alliances. It is idempotent.
+func (a *App) seed(ctx context.Context) error {
+	err := a.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := region.Seed(ctx, tx); err != nil {
+			return err
+		}
+		if err := organization.Seed(ctx, tx); err != nil {
+			return err
+		}
+		for _, p := range a.Book.Profiles() {
+			if p.Jurisdiction != lingling {
+				continue
+			}
+			if err := alliance.Seed(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return a.Calendar.Refresh(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("load reference data: %w", err)
+	}
+	return nil
+}
+
+// lingling is the district whose institutions are seeded.
+const lingling = "431102"
+
+// Close closes the database.
+func (a *App) Close() error { return a.DB.Close() }

@@ -1,0 +1,136 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"yilian/internal/access"
+	"yilian/internal/audit"
+	"yilian/internal/crypto"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/patient"
+)
+
+// existing opens a database that must be there, with its keys, without the
+// rest of the program.
+func existing(ctx context.Context, cfg Config) (*db.DB, *crypto.Keyring, error) {
+	cfg = cfg.filled(".")
+	if !db.IsPostgres(cfg.Database) {
+		if _, err := os.Stat(cfg.Database); err != nil {
+			return nil, nil, errs.Because(err, errs.Invalid, "没有找到数据库文件 %s", cfg.Database)
+		}
+	}
+	keys, err := crypto.Load(cfg.KeyFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := db.Open(ctx, cfg.Database)
+	return d, keys, err
+}
+
+// Backup writes the database to a new file, complete or not at all. It may run
+// while the program serves.
+func Backup(ctx context.Context, cfg Config, to string) (rows int64, err error) {
+	d, _, err := existing(ctx, cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	part, err := os.CreateTemp(filepath.Dir(to), ".yilian-backup-*")
+	if err != nil {
+		return 0, errs.Because(err, errs.Invalid, "无法在 %s 写备份文件：%v", filepath.Dir(to), err)
+	}
+	defer os.Remove(part.Name())
+	rows, err = d.Backup(ctx, part)
+	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
+		return 0, err
+	}
+	return rows, os.Rename(part.Name(), to)
+}
+
+// Restore fills a new database and verifies the audit chain in it. The keys
+// must be those of the backup.
+func Restore(ctx context.Context, cfg Config, r io.Reader) (rows int64, report audit.Report, err error) {
+	cfg = cfg.filled(".")
+	keys, err := crypto.Load(cfg.KeyFile)
+	if err != nil {
+		return 0, report, err
+	}
+	d, err := db.Open(ctx, cfg.Database)
+	if err != nil {
+		return 0, report, err
+	}
+	defer d.Close()
+	if err := d.Migrate(ctx); err != nil {
+		return 0, report, err
+	}
+	if rows, err = d.Restore(ctx, r); err != nil {
+		return 0, report, err
+	}
+	report, err = verify(ctx, d, keys)
+	return rows, report, err
+}
+
+// VerifyAudit checks the whole audit chain. An error names the first broken
+// leaf.
+func VerifyAudit(ctx context.Context, cfg Config) (audit.Report, error) {
+	d, keys, err := existing(ctx, cfg)
+	if err != nil {
+		return audit.Report{}, err
+	}
+	defer d.Close()
+	return verify(ctx, d, keys)
+}
+
+func verify(ctx context.Context, d *db.DB, keys *crypto.Keyring) (audit.Report, error) {
+	report, err := audit.New(d, keys).Verify(ctx)
+	if err == nil && report.Broken != "" {
+		err = errs.E(errs.Conflict, "审计链在 %s 处断开：%s", report.Broken, report.Reason)
+	}
+	return report, err
+}
+
+// OpenBench opens a database for measuring, with keys beside it that protect
+// nothing.
+func OpenBench(ctx context.Context, target string) (*db.DB, *crypto.Keyring, error) {
+	d, err := db.Open(ctx, target)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := d.Migrate(ctx); err != nil {
+		return nil, nil, errors.Join(err, d.Close())
+	}
+	path := target + ".keys"
+	if db.IsPostgres(target) {
+		path = filepath.Join(os.TempDir(), "yilian-bench.keys")
+	}
+	keys, err := crypto.Load(path)
+	if err != nil {
+		keys, err = crypto.Create(path, "sm")
+	}
+	return d, keys, err
+}
+
+// RotateKeys adds a new active key set and seals every patient's numbers under
+// it; other sealed content stays readable under the old keys. Run it while no
+// server process uses the key file, or restart the processes afterwards.
+func RotateKeys(ctx context.Context, cfg Config) (int, error) {
+	d, keys, err := existing(ctx, cfg)
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	if err := d.Migrate(ctx); err != nil {
+		return 0, err
+	}
+	if err := keys.Rotate(); err != nil {
+		return 0, err
+	}
+	log := audit.New(d, keys)
+	patients := &patient.Service{DB: d, Keys: keys, Audit: log, Access: access.New(log)}
+	return patients.Reseal(ctx, audit.Program("密钥更换"))
+}

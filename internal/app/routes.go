@@ -1,0 +1,147 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"yilian/internal/access"
+	"yilian/internal/account/accountweb"
+	"yilian/internal/alliance/allianceweb"
+	"yilian/internal/audit/auditweb"
+	"yilian/internal/calendar/calendarweb"
+	"yilian/internal/db"
+	"yilian/internal/flow"
+	"yilian/internal/home"
+	"yilian/internal/jobs/jobsweb"
+	"yilian/internal/message"
+	"yilian/internal/organization/organizationweb"
+	"yilian/internal/policy/policyweb"
+	"yilian/internal/practitioner/practitionerweb"
+	"yilian/internal/referral"
+	"yilian/internal/referral/referralweb"
+	"yilian/internal/web"
+)
+
+// caseKinds says where the cases of each kind are opened.
+var caseKinds = map[string]home.Kind{
+	referral.Kind: {Path: "/referrals", Topic: "referral"},
+}
+
+// routes registers every page. The order does not matter; the menu sorts by
+// the order that items carry.
+func (a *App) routes() {
+	site := web.New(web.Options{Secure: a.Config.TLS.Certificate != ""})
+	a.Site = site
+	site.Public("GET /healthz", a.healthz)
+	accounts := accountweb.Routes(site, a.Accounts)
+	site.Use(accounts.Middleware)
+	site.Use(a.framed)
+
+	pages := &home.Pages{DB: a.DB, Flow: a.Flow, Kinds: caseKinds, Landing: landing}
+	pages.Routes(site)
+	referralweb.Routes(site, &referralweb.Pages{Service: a.Referrals, Measured: a.measured})
+	organizationweb.Routes(site, a.Organizations)
+	practitionerweb.Routes(site, a.Practitioners)
+	allianceweb.Routes(site, a.Alliances)
+	policyweb.Routes(site, a.Book)
+	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
+	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
+	auditweb.Routes(site, a.DB, a.Audit, a.Patients)
+}
+
+// measured keeps how long a referral took from the open patient to sending.
+func (a *App) measured(ctx context.Context, interactions int, elapsed time.Duration) {
+	slog.InfoContext(ctx, "referral sent", "interactions", interactions, "seconds", int(elapsed.Seconds()))
+}
+
+// landing is where posts begin that work on no cases.
+func landing(actor access.Actor) string {
+	role := access.Role(actor.Role)
+	switch role {
+	case access.SystemAdmin, access.SecurityAdmin:
+		return "/accounts"
+	case access.Auditor, access.PrivacyOfficer:
+		return "/audit"
+	case access.Resident:
+		return "/messages"
+	}
+	if !access.Has(role, access.ReferralRead) && access.Has(role, access.ReferralCount) {
+		return "/overview"
+	}
+	return "/"
+}
+
+// framed puts the shell's data around every page: who, where, the menu of the
+// post, what waits.
+func (a *App) framed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		actor, ok := access.ActorFrom(r.Context())
+		if !ok || web.IsFragment(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		frame, err := a.frame(r, actor)
+		if err != nil {
+			web.Fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(web.WithFrame(r.Context(), frame)))
+	})
+}
+
+func (a *App) frame(r *http.Request, actor access.Actor) (web.Frame, error) {
+	role := access.Role(actor.Role)
+	f := web.Frame{
+		User: actor.Name, Key: actor.Account + "/" + actor.Role + "/" + actor.Org, Post: role.Title(), Org: actor.OrgName,
+		Region: a.Config.Name, Live: true, IdleMinutes: a.Config.IdleMinutes,
+		NoSearch: !access.Has(role, access.PatientSearch), Large: role == access.Resident,
+		Badges: map[string]int{},
+	}
+	if a.Config.Demo {
+		f.Banner = "演示数据：人员均为虚构，请勿录入真实信息"
+	}
+	var items []web.Item
+	for _, it := range a.Site.Items() {
+		if len(it.Rights) == 0 || slices.ContainsFunc(it.Rights, func(x string) bool { return access.Has(role, access.Right(x)) }) {
+			items = append(items, it)
+		}
+	}
+	f.Menu = web.Groups(items)
+	err := a.DB.View(r.Context(), func(tx *db.Tx) (err error) {
+		if f.Notices, err = message.Unread(r.Context(), tx, actor); err != nil {
+			return err
+		}
+		todo, err := flow.CountTodo(r.Context(), tx, actor)
+		f.Badges["todo"] = int(todo.Waiting)
+		return err
+	})
+	if err != nil {
+		return f, err
+	}
+	posts, err := a.Accounts.Posts(r.Context(), actor.Account)
+	f.Posts = len(posts)
+	return f, err
+}
+
+// healthz answers load balancers: 200 while the database answers, 503 when not.
+func (a *App) healthz(w http.ResponseWriter, r *http.Request) error {
+	state := struct {
+		Version  string `json:"version"`
+		Database string `json:"database"`
+		Engine   string `json:"engine"`
+		Schema   int64  `json:"schema"`
+	}{Version: Version, Database: "ok", Engine: string(a.DB.Engine())}
+	status := http.StatusOK
+	var err error
+	if state.Schema, err = a.DB.Version(r.Context()); err != nil {
+		state.Database, status = "unavailable", http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(state)
+}

@@ -1,0 +1,266 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"yilian/internal/access"
+	"yilian/internal/calendar"
+	"yilian/internal/consent"
+	"yilian/internal/db"
+	"yilian/internal/flow"
+	"yilian/internal/organization"
+	"yilian/internal/patient"
+	"yilian/internal/referral"
+)
+
+// referralsADay is how many residents of the demo are referred on a working
+// day; with 2,000 residents that is about life.
+const referralsADay = 2
+
+// course is the way of one referral.
+type course struct {
+	*life
+	v       vignette
+	who     patient.Entry
+	doctor  access.Actor
+	service organization.HealthcareService
+	c       flow.Case
+	stop    string // state in which the case is left for the demo; "" runs on
+}
+
+// live plays six months of referrals, then leaves a few cases in every state
+// that a user can meet, with clocks that are about to run.
+func (s *simulation) live(ctx context.Context) error {
+	l := &life{simulation: s}
+	centres := s.staff.centres()
+	for day := s.now.AddDate(0, -6, 0); day.Before(s.now); day = day.AddDate(0, 0, 1) {
+		if wd := day.In(calendar.Shanghai).Weekday(); wd == time.Sunday || (wd == time.Saturday && !s.rng.chance(40)) {
+			continue
+		}
+		for range referralsADay {
+			at := day.Truncate(24 * time.Hour).Add(s.rng.between(5, 560)) // 08:05 to 17:20 in Shanghai
+			if err := l.begin(ctx, pick(s.rng, centres), at, ""); err != nil {
+				return err
+			}
+		}
+	}
+	for _, state := range []string{
+		referral.StateDraft, referral.StateSubmitted, referral.StateSubmitted, referral.StateSubmitted, referral.StateAwaitingInfo,
+		referral.StateAccepted, referral.StateAccepted, referral.StateArranged, referral.StateArranged, referral.StateNoShow,
+		referral.StateArrived, referral.StateInCare, referral.StateCompleted, referral.StateDeclined,
+	} {
+		for range 2 {
+			if err := l.begin(ctx, pick(s.rng, []string{shuikou, shuikou, pick(s.rng, centres)}), s.now.Add(-s.recent(state)), state); err != nil {
+				return err
+			}
+		}
+	}
+	return l.run(ctx)
+}
+
+// recent is how long ago a case began that now stands in a state.
+func (s *simulation) recent(state string) time.Duration {
+	switch state {
+	case referral.StateDraft, referral.StateSubmitted:
+		return s.rng.between(4, 110)
+	case referral.StateAwaitingInfo, referral.StateAccepted, referral.StateDeclined:
+		return s.rng.between(130, 300)
+	case referral.StateArranged:
+		return s.rng.between(300, 900)
+	}
+	return s.rng.between(2*1440, 4*1440)
+}
+
+// begin plans one referral out of a centre.
+func (l *life) begin(ctx context.Context, centre string, at time.Time, stop string) error {
+	v := pick(l.rng, vignettes())
+	who, ok := l.folk.find(l.rng, centre, v, calendar.DateOf(at))
+	if !ok {
+		return nil // nobody of that age lives there
+	}
+	doctor, err := l.staff.one(l.rng, l.staff.orgs[centre].ID, access.TownshipDoctor, "")
+	if err != nil {
+		return err
+	}
+	c := &course{life: l, v: v, who: who, doctor: doctor, stop: stop}
+	if err := c.choose(ctx); err != nil {
+		return err
+	}
+	if l.rng.chance(8) && stop == "" {
+		c.fromVillage(ctx, centre)
+	}
+	l.plan(at, c.draft)
+	return nil
+}
+
+// fromVillage lets a village doctor write the referral, if the centre's named
+// village clinic has one.
+func (c *course) fromVillage(_ context.Context, centre string) {
+	for _, clinic := range c.staff.clinics(centre) {
+		if list := c.staff.with(c.staff.orgs[clinic].ID, access.VillageDoctor, ""); len(list) > 0 {
+			c.doctor = list[0]
+		}
+	}
+}
+
+// choose finds the service that the vignette names.
+func (c *course) choose(ctx context.Context) error {
+	org := c.staff.orgs[c.v.org]
+	dept := c.staff.depts[org.ID+c.v.department]
+	kind := organization.Clinic
+	if c.v.care == referral.Inpatient {
+		kind = organization.Inpatient
+	}
+	return c.app.DB.View(ctx, func(tx *db.Tx) error {
+		list, err := organization.Services(ctx, tx, org.ID)
+		if err != nil {
+			return err
+		}
+		for _, h := range list {
+			if h.Department == dept.ID && (c.service.ID == "" || h.Kind == kind) {
+				c.service = h
+			}
+		}
+		if c.service.ID == "" {
+			return fmt.Errorf("%s has no service in %s", c.v.org, c.v.department)
+		}
+		return nil
+	})
+}
+
+func (c *course) ref() referral.Ref { return referral.Ref{ID: c.c.ID, Version: c.c.Version} }
+
+// took notes the case after an act.
+func (c *course) took(k flow.Case, err error) error {
+	if err == nil {
+		c.c = k
+	}
+	return err
+}
+
+// then plans the next step after a while; office moves it into working hours,
+// which urgent cases do not wait for. A case that is to stay in its present
+// state plans nothing.
+func (c *course) then(now time.Time, min, max int, do func(ctx context.Context) error) {
+	if c.stop != "" && c.c.State == c.stop {
+		return
+	}
+	at := now.Add(c.rng.between(min, max))
+	if c.v.urgency != "II" && c.stop == "" {
+		at = c.rng.office(at)
+	}
+	c.plan(at, do)
+}
+
+func (c *course) clock() time.Time { return c.app.DB.Now() }
+
+func (c *course) form() referral.Form {
+	vitals := c.vitals()
+	return referral.Form{
+		Patient: c.who.ID, Visit: referral.Outpatient, Urgency: c.v.urgency, Purpose: c.v.purpose,
+		Indications: []string{c.v.indication}, Diagnosis: c.v.code, TargetService: c.service.ID,
+		Request: referral.Request{
+			Chief: c.v.chief, Illness: c.v.illness, Past: c.v.past, Treatment: c.v.treatment, Allergies: pick(c.rng, []string{"无", "无", "无", "青霉素过敏"}),
+			Vitals: vitals, Consciousness: "clear", Transport: pick(c.rng, []string{"self", "family", "family"}),
+			Choices: []referral.Choice{{Org: c.service.Org, OrgName: c.v.org, Service: c.v.department, Chosen: true}},
+		},
+	}
+}
+
+func (c *course) vitals() referral.Vitals {
+	n := func(base, spread int) *int { x := base + c.rng.IntN(spread); return &x }
+	temperature := float64(362+c.rng.IntN(12)) / 10
+	v := referral.Vitals{Temperature: &temperature, Pulse: n(66, 34), Systolic: n(108, 52), Diastolic: n(64, 30)}
+	if c.rng.chance(60) {
+		v.SpO2, v.Respiration = n(93, 7), n(16, 6)
+	}
+	return v
+}
+
+func (c *course) draft(ctx context.Context) error {
+	if err := c.took(c.app.Referrals.Draft(ctx, c.doctor, c.form(), "")); err != nil {
+		return err
+	}
+	if c.stop == "" && c.rng.chance(2) {
+		c.then(c.clock(), 5, 30, c.refuse)
+		return nil
+	}
+	c.then(c.clock(), 3, 15, c.submit)
+	return nil
+}
+
+// agree records the patient's consent, a guardian's for a child.
+func (c *course) agree(ctx context.Context) error {
+	k := consent.Consent{
+		Patient: c.who.ID, Purpose: consent.Referral, Reference: c.c.ID, Form: consent.Written, SignedBy: consent.Self,
+		SignerName: c.who.Name, Choices: []string{c.v.org + " " + c.v.department}, SignedAt: c.clock(),
+	}
+	if name, relation, ok := guardian(c.who); ok && patient.AgeOn(c.who.BirthDate, calendar.DateOf(c.clock())) < patient.GuardianAge {
+		k.SignedBy, k.SignerName, k.Relation = consent.Guardian, name, relation
+	}
+	return c.app.DB.Tx(ctx, func(tx *db.Tx) error {
+		_, err := consent.Record(ctx, tx, c.app.Audit, c.doctor, k, false)
+		return err
+	})
+}
+
+func (c *course) refuse(ctx context.Context) error {
+	return c.took(c.app.Referrals.RefuseConsent(ctx, c.doctor, c.ref(), pick(c.rng, []string{"no_money", "far", "stay_local"}), ""))
+}
+
+func (c *course) submit(ctx context.Context) error {
+	if err := c.agree(ctx); err != nil {
+		return err
+	}
+	if err := c.took(c.app.Referrals.Submit(ctx, c.doctor, c.ref(), nil)); err != nil {
+		return err
+	}
+	if c.c.State == referral.StateInReview {
+		c.then(c.clock(), 20, 150, c.review)
+		return nil
+	}
+	c.sent()
+	return nil
+}
+
+func (c *course) review(ctx context.Context) error {
+	head, err := c.staff.one(c.rng, c.c.OwnerOrg, access.TownshipHead, "")
+	if err != nil {
+		return err
+	}
+	if err := c.took(c.app.Referrals.Pass(ctx, head, c.ref(), "")); err != nil {
+		return err
+	}
+	c.sent()
+	return nil
+}
+
+// sent plans what the receiving centre does.
+func (c *course) sent() {
+	next, min, max := c.accept, 6, 100
+	if c.v.urgency == "II" {
+		min, max = 3, 34
+	}
+	switch {
+	case c.stop == referral.StateAwaitingInfo || (c.stop == "" && c.rng.chance(8)):
+		next = c.ask
+	case c.stop == referral.StateDeclined || (c.stop == "" && c.rng.chance(6)):
+		next = c.decline
+	case c.stop == "" && c.rng.chance(3):
+		next = c.withdraw
+	}
+	c.then(c.clock(), min, max, next)
+}
+
+func (c *course) centre() (access.Actor, error) {
+	if c.c.Owner != "" {
+		for _, a := range c.staff.with(c.c.To.Org, access.ReferralCenter, "") {
+			if a.Person == c.c.Owner {
+				return a, nil
+			}
+		}
+	}
+	return c.staff.one(c.rng, c.c.To.Org, access.ReferralCenter, "")
+}
