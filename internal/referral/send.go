@@ -92,7 +92,15 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, actor access.Actor) (pol
 		}
 		at.Regions = chain
 	}
-	of, err := alliance.AlliancesOf(ctx, tx, actor.Org, calendar.DateOf(tx.Now), tx.Now)
+	org, err := organization.Get(ctx, tx, actor.Org)
+	if err != nil {
+		return at, err
+	}
+	member := org.ID
+	if org.Parent != "" { // a village clinic belongs where its centre does
+		member = org.Parent
+	}
+	of, err := alliance.AlliancesOf(ctx, tx, member, calendar.DateOf(tx.Now), tx.Now)
 	if err != nil || len(of) == 0 {
 		return at, err
 	}

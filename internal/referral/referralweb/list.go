@@ -1,0 +1,136 @@
+package referralweb
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"yilian/internal/access"
+	"yilian/internal/flow"
+	"yilian/internal/referral"
+	"yilian/internal/web"
+)
+
+// pageSize is how many lines one page of the worklist shows.
+const pageSize = 50
+
+// worklist is the page of a list.
+type worklist struct {
+	referral.Page
+	Actor  access.Actor
+	Query  referral.Query
+	Number int   // page, from 1
+	Total  int64 // of the chosen state, or of all
+}
+
+// defaultSide is the side on which a post usually works: hospitals receive,
+// primary institutions refer.
+func defaultSide(actor access.Actor) flow.Side {
+	if may(actor, access.ReferralTriage) || may(actor, access.ReferralArrive) {
+		return flow.To
+	}
+	switch access.Role(actor.Role) {
+	case access.DepartmentDoctor, access.DepartmentHead, access.MedicalAffairs, access.BedManager, access.OnCall, access.InsuranceOffice:
+		return flow.To
+	}
+	return flow.From
+}
+
+func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
+	actor, _ := access.ActorFrom(r.Context())
+	q := r.URL.Query()
+	number, err := strconv.Atoi(q.Get("page"))
+	if err != nil || number < 1 || number > 10_000 {
+		number = 1
+	}
+	query := referral.Query{Side: flow.Side(q.Get("side")), State: q.Get("state"), Urgency: q.Get("urgency"), Text: q.Get("q"),
+		Open: q.Get("all") == "", Limit: pageSize, Offset: (number - 1) * pageSize}
+	if query.Side != flow.From && query.Side != flow.To {
+		query.Side = defaultSide(actor)
+	}
+	if s, ok := machine.State(query.State); !ok {
+		query.State = ""
+	} else if s.Terminal() {
+		query.Open = false
+	}
+	page, err := p.Service.List(r.Context(), actor, query)
+	if err != nil {
+		return err
+	}
+	l := worklist{Page: page, Actor: actor, Query: query, Number: number}
+	for _, c := range page.Counts {
+		if query.State == "" || c.State == query.State {
+			l.Total += c.N
+		}
+	}
+	if r.Header.Get("HX-Request") != "" && q.Get("live") != "" {
+		return web.Render(w, r, http.StatusOK, listBody(l))
+	}
+	return web.Render(w, r, http.StatusOK, listPage(l))
+}
+
+// url is the address of the list with something changed; page starts over.
+func (l worklist) url(pairs ...string) string {
+	v := url.Values{"side": {string(l.Query.Side)}}
+	set := func(key, value string) {
+		v.Del(key)
+		if value != "" {
+			v.Set(key, value)
+		}
+	}
+	set("state", l.Query.State)
+	set("urgency", l.Query.Urgency)
+	set("q", l.Query.Text)
+	if !l.Query.Open {
+		set("all", "1")
+	}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		set(pairs[i], pairs[i+1])
+	}
+	return "/referrals?" + v.Encode()
+}
+
+// sides are the tabs of the two directions of view.
+func (l worklist) sides() []web.Tab {
+	return []web.Tab{
+		{Title: "转入我院", URL: l.url("side", "to", "state", ""), Hide: true, Active: l.Query.Side == flow.To},
+		{Title: "我院转出", URL: l.url("side", "from", "state", ""), Hide: true, Active: l.Query.Side == flow.From},
+	}
+}
+
+// states are the tabs of the states that hold something, in the order of the
+// machine.
+func (l worklist) states() []web.Tab {
+	counts := map[string]int64{}
+	var all int64
+	for _, c := range l.Counts {
+		counts[c.State] = c.N
+		all += c.N
+	}
+	tabs := []web.Tab{{Title: "全部", URL: l.url("state", ""), Count: int(all), Active: l.Query.State == ""}}
+	for _, s := range machine.States {
+		if counts[s.Name] > 0 || s.Name == l.Query.State {
+			tabs = append(tabs, web.Tab{Title: s.Title, URL: l.url("state", s.Name), Count: int(counts[s.Name]), Tone: stateTone(s.Name), Active: l.Query.State == s.Name})
+		}
+	}
+	return tabs
+}
+
+// filtered reports whether the reader has narrowed the list.
+func (l worklist) filtered() bool {
+	return l.Query.State != "" || l.Query.Urgency != "" || l.Query.Text != ""
+}
+
+func (l worklist) emptyText() (title, hint string) {
+	switch {
+	case l.filtered():
+		return "没有符合条件的转诊单", "请放宽筛选条件，或清除查询文字再试"
+	case l.Query.Side == flow.To:
+		return "现在没有转到我院的患者", "下级机构提交转诊后，会立即出现在这里，最急、最先到时限的排在最上面"
+	}
+	return "现在没有我院转出的患者", "打开患者页面，点“发起转诊”，提交后在这里看到对方办到哪一步"
+}
+
+func (l worklist) pages() web.Pages {
+	return web.Pages{Page: l.Number, Size: pageSize, Total: int(l.Total), URL: l.url()}
+}

@@ -1,0 +1,306 @@
+package referralweb
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"yilian/internal/access"
+	"yilian/internal/calendar"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/flow"
+	"yilian/internal/organization"
+	"yilian/internal/practitioner"
+	"yilian/internal/referral"
+	"yilian/internal/web"
+)
+
+// view is the page of one case, with the form of one action when one is open.
+type view struct {
+	referral.Full
+	Actor        access.Actor
+	OwnerOrgName string // when the owner is neither side
+	Form         *form
+	Err          error // what went wrong with an action that has no form
+}
+
+// form is one action being filled in.
+type form struct {
+	Action  flow.Action
+	Values  url.Values
+	Err     error
+	Reasons []web.Option
+	Lists   lists
+}
+
+// lists are what the fields of a form choose from.
+type lists struct {
+	Departments []web.Option
+	Doctors     []web.Option
+	Targets     []referral.Target
+	Orgs        []web.Option
+}
+
+func (f form) value(name string) string { return f.Values.Get(name) }
+
+// read opens a case for the actor; the look is logged by the service.
+func (p *Pages) read(ctx context.Context, actor access.Actor, id string) (*view, error) {
+	full, err := p.Service.View(ctx, actor, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{Full: full, Actor: actor}
+	if orgOf(full.Case, full.Case.OwnerOrg) == "" && full.Case.OwnerOrg != "" {
+		err = p.Service.DB.View(ctx, func(tx *db.Tx) error {
+			names, err := organization.Names(ctx, tx, []string{full.Case.OwnerOrg})
+			v.OwnerOrgName = names[full.Case.OwnerOrg]
+			return err
+		})
+	}
+	return v, err
+}
+
+func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
+	actor, _ := access.ActorFrom(r.Context())
+	v, err := p.read(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return web.Render(w, r, http.StatusOK, sheet(v))
+}
+
+// news answers the drawer when its case has moved on meanwhile; nothing is
+// said but that. The drawer is not replaced under a person's hands.
+func (p *Pages) news(w http.ResponseWriter, r *http.Request) error {
+	actor, _ := access.ActorFrom(r.Context())
+	seen, err := strconv.Atoi(r.URL.Query().Get("version"))
+	if err != nil {
+		return errs.E(errs.Invalid, "页面已过期，请重新打开这张转诊单")
+	}
+	var c flow.Case
+	err = p.Service.DB.View(r.Context(), func(tx *db.Tx) (err error) {
+		c, err = flow.Get(r.Context(), tx, r.PathValue("id"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if c.Kind != referral.Kind || actor.Org == "" || (actor.Org != c.From.Org && actor.Org != c.To.Org && actor.Org != c.OwnerOrg) {
+		return errs.E(errs.NotFound, "没有找到这张转诊单")
+	}
+	return web.Render(w, r, http.StatusOK, newsLine(c.ID, c.Version != seen))
+}
+
+// find returns an action that the actor may take now.
+func (v *view) find(name string) (flow.Action, bool) {
+	i := slices.IndexFunc(v.Actions, func(a flow.Action) bool { return a.Name == name })
+	if i < 0 {
+		return flow.Action{}, false
+	}
+	return v.Actions[i], true
+}
+
+// open shows the form of an action inside the case.
+func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {
+	actor, _ := access.ActorFrom(r.Context())
+	name := r.PathValue("action")
+	if _, ok := actions[name]; !ok {
+		return errs.E(errs.NotFound, "没有这项操作，请返回转诊单重新选择")
+	}
+	v, err := p.read(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	a, ok := v.find(name)
+	if !ok {
+		v.Err = errs.E(errs.Conflict, "现在不能办理这一步：单子已是“%s”，或不由您办理", stateTitle(v.Case.State))
+		return web.Render(w, r, http.StatusConflict, sheet(v))
+	}
+	if err := p.prepare(r.Context(), v, a, nil, nil); err != nil {
+		return err
+	}
+	return web.Render(w, r, http.StatusOK, sheet(v))
+}
+
+// act takes an action and shows the case as it then is.
+func (p *Pages) act(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	actor, _ := access.ActorFrom(ctx)
+	id, name := r.PathValue("id"), r.PathValue("action")
+	a, ok := actions[name]
+	if !ok {
+		return errs.E(errs.NotFound, "没有这项操作，请返回转诊单重新选择")
+	}
+	if err := r.ParseForm(); err != nil {
+		return errs.Because(err, errs.Invalid, "提交的内容无法识别，请刷新页面后重试")
+	}
+	version, err := strconv.Atoi(r.PostFormValue("version"))
+	if err != nil {
+		return errs.E(errs.Invalid, "页面已过期，请重新打开这张转诊单再办理")
+	}
+	ref := referral.Ref{ID: id, Version: version, Once: web.OnceToken(r)}
+	if _, err = a.run(call{p, ctx, actor, ref, r.PostForm}); err != nil {
+		return p.refused(w, r, actor, name, err)
+	}
+	web.Flash(w, r, web.Good, a.done)
+	web.Changed(w, "referral todo")
+	return p.after(w, r, actor, id)
+}
+
+// after shows the case after an act. Who has handed it to somebody else may
+// not see it any more, and goes back to the list.
+func (p *Pages) after(w http.ResponseWriter, r *http.Request, actor access.Actor, id string) error {
+	v, err := p.read(r.Context(), actor, id)
+	gone := errs.Is(err, errs.NotFound) || errs.Is(err, errs.Forbidden)
+	switch {
+	case err != nil && !gone:
+		return err
+	case gone && web.IsFragment(r):
+		web.CloseDrawer(w)
+		w.WriteHeader(http.StatusOK)
+		return nil
+	case gone:
+		return web.Redirect(w, r, "/referrals")
+	case web.IsFragment(r):
+		return web.Render(w, r, http.StatusOK, sheet(v))
+	}
+	return web.Redirect(w, r, "/referrals/"+id)
+}
+
+// refused shows the case again with what was wrong: the fresh case when
+// somebody was faster, the form with everything typed when a field is wrong.
+func (p *Pages) refused(w http.ResponseWriter, r *http.Request, actor access.Actor, name string, cause error) error {
+	kind := errs.KindOf(cause)
+	if _, stale := errors.AsType[*flow.StaleError](cause); stale {
+		kind = errs.Conflict
+	}
+	if kind != errs.Invalid && kind != errs.Conflict {
+		return cause
+	}
+	v, err := p.read(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return cause
+	}
+	a, ok := v.find(name)
+	if ok && !actions[name].direct {
+		if err := p.prepare(r.Context(), v, a, r.PostForm, cause); err != nil {
+			return err
+		}
+	} else {
+		v.Err = cause
+	}
+	status := http.StatusUnprocessableEntity
+	if kind == errs.Conflict {
+		status = http.StatusConflict
+		web.Changed(w, "referral todo")
+	}
+	return web.Render(w, r, status, sheet(v))
+}
+
+// prepare opens the form of an action with what was typed, or with what is
+// known.
+func (p *Pages) prepare(ctx context.Context, v *view, a flow.Action, typed url.Values, cause error) error {
+	f := &form{Action: a, Values: typed, Err: cause}
+	if a.Reasons != "" {
+		list, err := p.Service.Flow.Codes(a.Reasons, v.Case.Place, v.Now)
+		if err != nil {
+			return err
+		}
+		f.Reasons = options(list)
+	}
+	if typed == nil {
+		f.Values = known(v, a.Name)
+	}
+	v.Form = f
+	switch a.Name {
+	case referral.ActArrange, referral.ActReschedule:
+		return p.appointments(ctx, v)
+	case referral.ActRedirect, referral.ActHandOn, referral.ActDecline, referral.ActElsewhere:
+		return p.places(ctx, v)
+	}
+	return nil
+}
+
+// known fills a form with what need not be typed.
+func known(v *view, action string) url.Values {
+	out := url.Values{}
+	switch action {
+	case referral.ActArrange, referral.ActReschedule:
+		out.Set("department", v.Case.To.Department)
+		if a := v.Record.Arrangement; !a.At.IsZero() {
+			at := a.At.In(calendar.Shanghai)
+			out.Set("department", a.Department)
+			out.Set("doctor", a.Doctor)
+			out.Set("appointed_at", at.Format("2006-01-02"))
+			out.Set("appointed_time", at.Format("15:04"))
+			out.Set("location", a.Location)
+			out.Set("phone", a.Phone)
+			return out
+		}
+		at := nextSlot(v.Now)
+		out.Set("appointed_at", at.Format("2006-01-02"))
+		out.Set("appointed_time", at.Format("15:04"))
+	case referral.ActStart:
+		out.Set("care", referral.Outpatient)
+	case referral.ActComplete:
+		out.Set("result_code", v.Record.Diagnosis)
+		out.Set("result_code_text", v.Record.DiagnosisName)
+		out.Set("outcome", referral.OutcomeReturned)
+		out.Set("phone", v.Record.Arrangement.Phone)
+	case referral.ActDeath, referral.ActDeathAtTarget:
+		out.Set("deceased_on", string(calendar.DateOf(v.Now)))
+	}
+	return out
+}
+
+// appointments reads departments with today's load, and doctors with their
+// department, for the appointment form.
+func (p *Pages) appointments(ctx context.Context, v *view) error {
+	return p.Service.DB.View(ctx, func(tx *db.Tx) error {
+		day := calendar.DateOf(tx.Now)
+		departments, err := organization.Departments(ctx, tx, v.Case.To.Org)
+		if err != nil {
+			return err
+		}
+		names := map[string]string{}
+		for _, d := range departments {
+			names[d.ID] = d.Name
+			load, err := referral.DailyLoad(ctx, tx, d.ID, day)
+			if err != nil {
+				return err
+			}
+			v.Form.Lists.Departments = append(v.Form.Lists.Departments, web.Option{Value: d.ID, Text: d.Name, Note: "今日已约 " + loadText(load)})
+		}
+		postings, err := practitioner.PostingsAt(ctx, tx, v.Case.To.Org, day)
+		if err != nil {
+			return err
+		}
+		at := map[string]string{}
+		for _, w := range postings {
+			at[w.Practitioner] = w.Department
+		}
+		people, err := practitioner.At(ctx, tx, v.Case.To.Org, "", day)
+		if err != nil {
+			return err
+		}
+		here := v.Form.value("department")
+		slices.SortStableFunc(people, func(a, b practitioner.Practitioner) int { return rankHere(at[a.ID] == here) - rankHere(at[b.ID] == here) })
+		for _, d := range people {
+			if d.Category == practitioner.Physician {
+				v.Form.Lists.Doctors = append(v.Form.Lists.Doctors, web.Option{Value: d.ID, Text: d.Name + " " + d.Title, Note: names[at[d.ID]]})
+			}
+		}
+		return nil
+	})
+}
+
+func rankHere(here bool) int {
+	if here {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,247 @@
+package referralweb
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"yilian/internal/access"
+	"yilian/internal/calendar"
+	"yilian/internal/flow"
+	"yilian/internal/patient"
+	"yilian/internal/policy"
+	"yilian/internal/referral"
+	"yilian/internal/web"
+)
+
+// machine is the declaration, for titles and colours of states.
+var machine = referral.Machine()
+
+func stateTitle(state string) string {
+	s, ok := machine.State(state)
+	if !ok {
+		return state
+	}
+	return s.Title
+}
+
+func stateTone(state string) web.Tone {
+	s, _ := machine.State(state)
+	switch s.Tone {
+	case "blue":
+		return web.Info
+	case "orange":
+		return web.Warn
+	case "green":
+		return web.Good
+	case "red":
+		return web.Bad
+	}
+	return web.Neutral
+}
+
+// urgent reports whether a row carries the red edge.
+func urgent(level string) bool { return level == "I" || level == "II" }
+
+func urgencyTone(level string) web.Tone {
+	if level == "III" {
+		return web.Warn
+	}
+	return web.Neutral
+}
+
+func directionIcon(d referral.Direction) string {
+	switch d {
+	case referral.Up:
+		return "arrow-up-right"
+	case referral.Down:
+		return "arrow-down-left"
+	}
+	return "arrow-right"
+}
+
+func directionClass(d referral.Direction) string {
+	if d == referral.Down {
+		return "direction direction-down"
+	}
+	return "direction direction-up"
+}
+
+// splitSubject parts the name of a case's subject from sex and age.
+func splitSubject(subject string) (name, rest string) {
+	name, rest, _ = strings.Cut(subject, " ")
+	return name, rest
+}
+
+// person is sex and age as lists show them.
+func person(p patient.Patient, now time.Time) string {
+	return patient.SexTitle(p.Sex) + " · " + web.Age(string(p.BirthDate), string(calendar.DateOf(now)))
+}
+
+// span writes a duration for people: 35 分钟, 2 小时 5 分, 1 天 3 小时.
+func span(d time.Duration) string {
+	m := int(d / time.Minute)
+	switch {
+	case m < 1:
+		return "不到 1 分钟"
+	case m < 60:
+		return fmt.Sprintf("%d 分钟", m)
+	case m < 24*60:
+		return fmt.Sprintf("%d 小时 %d 分", m/60, m%60)
+	}
+	return fmt.Sprintf("%d 天 %d 小时", m/1440, m%1440/60)
+}
+
+func orgOf(c flow.Case, org string) string {
+	switch org {
+	case c.From.Org:
+		return c.From.OrgName
+	case c.To.Org:
+		return c.To.OrgName
+	}
+	return ""
+}
+
+// ownerText names whose turn it is: institution, role or person.
+func ownerText(v *view) string {
+	c := v.Case
+	org := orgOf(c, c.OwnerOrg)
+	if org == "" {
+		org = v.OwnerOrgName
+	}
+	if c.OwnerName != "" {
+		return org + " " + c.OwnerName
+	}
+	return org + " " + c.OwnerRole.Title()
+}
+
+// turnText is the sentence that leaves nobody in doubt.
+func turnText(v *view) string {
+	c := v.Case
+	if !c.Open() {
+		text := "本单已办结"
+		if v.Titles.Outcome != "" {
+			text += "，结局：" + v.Titles.Outcome
+		}
+		return text + "。"
+	}
+	text := "现在轮到：" + ownerText(v)
+	if left := c.DueAt.Sub(v.Now); left > 0 {
+		text += "，" + span(left) + "内办理（截止 " + web.FormatTime(c.DueAt) + "）"
+	} else {
+		text += "，已超时 " + span(-left) + "（应于 " + web.FormatTime(c.DueAt) + " 前办理）"
+	}
+	return text
+}
+
+// heldText says how long the case has waited on either side, seen by the reader.
+func heldText(v *view) string {
+	c := v.Case
+	switch v.Actor.Org {
+	case c.From.Org:
+		return "等我方 " + span(v.HeldFrom) + "，等对方 " + span(v.HeldTo)
+	case c.To.Org:
+		return "等我方 " + span(v.HeldTo) + "，等对方 " + span(v.HeldFrom)
+	}
+	return "等申请方 " + span(v.HeldFrom) + "，等接收方 " + span(v.HeldTo)
+}
+
+// moment is one event of the timeline.
+func moment(v *view, e flow.Event) web.Moment {
+	m := web.Moment{At: e.At, Title: e.ActionTitle, Who: e.Name, Org: e.OrgName, Tone: stateTone(e.ToState), Icon: actionIcon(e.Action)}
+	switch {
+	case e.ReasonTitle != "" && e.Comment != "":
+		m.Text = e.ReasonTitle + "：" + e.Comment
+	default:
+		m.Text = e.ReasonTitle + e.Comment
+	}
+	var notes []string
+	if e.Held > 0 && e.HeldSide != flow.Nobody {
+		org := v.Case.From.OrgName
+		if e.HeldSide == flow.To {
+			org = v.Case.To.OrgName
+		}
+		notes = append(notes, "此前等"+org+" "+span(e.Held))
+	}
+	if e.FromState != e.ToState && e.ToState != "" {
+		notes = append(notes, "状态：“"+stateTitle(e.ToState)+"”")
+	}
+	if !e.DueAt.IsZero() && e.FromState != e.ToState {
+		notes = append(notes, "时限 "+web.FormatTime(e.DueAt))
+	}
+	if e.Clause != "" && e.FromState != e.ToState {
+		notes = append(notes, "依据 "+e.Clause)
+	}
+	m.Note = strings.Join(notes, " · ")
+	return m
+}
+
+func actionIcon(action string) string {
+	if a, ok := actions[action]; ok && a.icon != "" {
+		return a.icon
+	}
+	switch action {
+	case "open":
+		return "file-plus"
+	case "overdue":
+		return "clock-exclamation"
+	case referral.ActSubmit:
+		return "send"
+	}
+	return "point"
+}
+
+func options(list []policy.Code) []web.Option {
+	out := make([]web.Option, len(list))
+	for i, c := range list {
+		out[i] = web.Option{Value: c.Code, Text: c.Title}
+	}
+	return out
+}
+
+func fixed(list []referral.Code) []web.Option {
+	out := make([]web.Option, len(list))
+	for i, c := range list {
+		out[i] = web.Option{Value: c.Code, Text: c.Title}
+	}
+	return out
+}
+
+// loadText is a department's day: 3 / 10; a capacity of 0 is not kept.
+func loadText(l referral.Load) string {
+	if l.Capacity == 0 {
+		return strconv.Itoa(l.Taken) + " 例（未设上限）"
+	}
+	return fmt.Sprintf("%d / %d", l.Taken, l.Capacity)
+}
+
+func full(l referral.Load) bool { return l.Capacity > 0 && l.Taken >= l.Capacity }
+
+// vitalsText writes what was measured; what was not is left out.
+func vitalsText(v referral.Vitals) string {
+	var out []string
+	if v.Temperature != nil {
+		out = append(out, fmt.Sprintf("体温 %.1f ℃", *v.Temperature))
+	}
+	for _, x := range []struct {
+		label, unit string
+		value       *int
+	}{{"脉搏", "次/分", v.Pulse}, {"呼吸", "次/分", v.Respiration}} {
+		if x.value != nil {
+			out = append(out, fmt.Sprintf("%s %d %s", x.label, *x.value, x.unit))
+		}
+	}
+	if v.Systolic != nil && v.Diastolic != nil {
+		out = append(out, fmt.Sprintf("血压 %d/%d mmHg", *v.Systolic, *v.Diastolic))
+	}
+	if v.SpO2 != nil {
+		out = append(out, fmt.Sprintf("血氧饱和度 %d%%", *v.SpO2))
+	}
+	return strings.Join(out, "，")
+}
+
+// may reports whether the actor's role has a right in his own institution.
+func may(actor access.Actor, right access.Right) bool {
+	return access.Allowed(access.Role(actor.Role), right, access.Own)
+}
