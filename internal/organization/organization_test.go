@@ -2,6 +2,7 @@ package organization_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -190,7 +191,7 @@ func TestSaveTellsEveryWrongField(t *testing.T) {
 			Name: "永州市第四人民医院", Kind: "x", Level: "五级", Ownership: "", Region: "1", ReferralPhone: "12",
 			Parent: "nobody", Identifiers: []organization.Identifier{{System: organization.USCC, Value: "1"}},
 		})
-		e, ok := err.(*errs.Error)
+		e, ok := errors.AsType[*errs.Error](err)
 		if !ok {
 			t.Fatalf("%v", err)
 		}

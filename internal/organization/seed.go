@@ -1,11 +1,11 @@
 package organization
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/csv"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -187,13 +187,12 @@ func inventedUSCC(kind Kind, n int) string {
 }
 
 func seedRows(name string) ([][]string, error) {
-	f, err := seedFiles.Open(name)
+	raw, err := seedFiles.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("organization reference: %w", err)
 	}
-	defer f.Close()
-	r := csv.NewReader(f)
-	if _, err := r.Read(); err != nil && err != io.EOF { // header
+	r := csv.NewReader(bytes.NewReader(raw))
+	if _, err := r.Read(); err != nil { // header
 		return nil, fmt.Errorf("organization reference %s: %w", name, err)
 	}
 	rows, err := r.ReadAll()

@@ -52,9 +52,6 @@ func (s *Service) SaveTx(ctx context.Context, tx *db.Tx, actor access.Actor, o O
 		if err := mayEdit(actor, before); err != nil {
 			return o, err
 		}
-		if before.Version != o.Version {
-			return o, stale("“" + before.Name + "”的资料")
-		}
 		if !access.Allowed(access.Role(actor.Role), access.OrganizationEdit, access.Any) && actor.Role != audit.ProgramRole && !sameIdentity(before, o) {
 			return o, errs.E(errs.Forbidden, "机构名称、类别、等级、所有制、所属机构、代码和停用由系统管理员维护；您可以修改简称、地址、行政区划和转诊电话")
 		}

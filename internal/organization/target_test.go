@@ -24,7 +24,7 @@ func TestFindServices(t *testing.T) {
 			{"angina, own lead", organization.Need{Code: "I20.000", Age: 60, Sex: "1", Urgency: "III", Allies: []string{fourth}}, "心血管内科门诊", "急诊医学科急诊x"},
 			{"angina, critical: emergency first", organization.Need{Code: "I20.000", Age: 60, Sex: "1", Urgency: "II", Allies: []string{fourth}}, "急诊医学科急诊", "心血管内科门诊"},
 			{"no urgency: never emergency", organization.Need{Code: "I20.000", Age: 60, Urgency: "IV", Allies: []string{fourth}}, "心血管内科门诊", "急诊医学科急诊"},
-			{"ally before the closer match", organization.Need{Code: "M54.500", Age: 50, Urgency: "IV", Allies: []string{tcm}}, "针灸康复科门诊", ""},
+			{"ally before the closer match", organization.Need{Code: "E11.300", Age: 60, Urgency: "IV", Allies: []string{tcm}}, "内分泌肾病科门诊", ""},
 			{"children go to paediatrics", organization.Need{Code: "J18.900", Age: 3, Urgency: "IV", Allies: []string{fourth}}, "儿科门诊", "呼吸与危重症医学科门诊"},
 			{"men never to gynaecology", organization.Need{Code: "N73.900", Age: 30, Sex: "1", Urgency: "IV"}, "全科门诊", "妇产科门诊"},
 			{"inpatient only", organization.Need{Code: "S72.000", Age: 70, Kinds: []organization.ServiceKind{organization.Inpatient}, Allies: []string{tcm}}, "骨伤科住院", "骨伤科门诊"},

@@ -2,6 +2,7 @@ package practitioner_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -99,7 +100,7 @@ func TestSaveTellsEveryWrongField(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := newWorld(t, d)
 		_, err := w.svc.Save(ctx, admin, practitioner.Practitioner{Phone: "1", Title: "神医", Category: "x"})
-		e, ok := err.(*errs.Error)
+		e, ok := errors.AsType[*errs.Error](err)
 		if !ok {
 			t.Fatal(err)
 		}

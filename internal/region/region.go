@@ -3,11 +3,11 @@
 package region
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/csv"
 	"fmt"
-	"io"
 
 	"yilian/internal/db"
 )
@@ -87,26 +87,19 @@ func Reference() ([]Region, error) {
 }
 
 func readRows(name string) ([][]string, error) {
-	f, err := data.Open(name)
+	raw, err := data.ReadFile(name)
 	if err != nil {
 		return nil, fmt.Errorf("region reference: %w", err)
 	}
-	defer f.Close()
-	r := csv.NewReader(f)
+	r := csv.NewReader(bytes.NewReader(raw))
 	if _, err := r.Read(); err != nil { // header
 		return nil, fmt.Errorf("region reference %s: %w", name, err)
 	}
-	var rows [][]string
-	for {
-		row, err := r.Read()
-		if err == io.EOF {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("region reference %s: %w", name, err)
-		}
-		rows = append(rows, row)
+	rows, err := r.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("region reference %s: %w", name, err)
 	}
+	return rows, nil
 }
 
 // Seed writes the embedded divisions into the database. It may run at every
