@@ -393,8 +393,12 @@ func (w *work) contracted(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	_, first, err := w.asks("referral.priority.contracted")
-	w.r.Team, w.r.Contracted = c.Team, first
+	w.r.Team, w.r.Contracted = c.Team, true
+	a, err := w.s.Book.Resolve("referral.priority.contracted", w.c.Place, calendar.DateOf(w.tx.Now))
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	w.cite(a)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"yilian/internal/access"
+	"yilian/internal/alliance"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
@@ -41,8 +42,9 @@ type form struct {
 type lists struct {
 	Departments []web.Option
 	Doctors     []web.Option
-	Targets     []referral.Target
-	Orgs        []web.Option
+	Targets     []referral.Target // to send elsewhere, with load and obstacles
+	Services    []web.Option      // to redirect to
+	Orgs        []web.Option      // to suggest
 }
 
 func (f form) value(name string) string { return f.Values.Get(name) }
@@ -288,9 +290,11 @@ func (p *Pages) appointments(ctx context.Context, v *view) error {
 			return err
 		}
 		here := v.Form.value("department")
-		slices.SortStableFunc(people, func(a, b practitioner.Practitioner) int { return rankHere(at[a.ID] == here) - rankHere(at[b.ID] == here) })
+		slices.SortStableFunc(people, func(a, b practitioner.Practitioner) int {
+			return rankHere(at[a.ID] == here) - rankHere(at[b.ID] == here)
+		})
 		for _, d := range people {
-			if d.Category == practitioner.Physician {
+			if d.Category == practitioner.Clinician || d.Category == practitioner.TCM {
 				v.Form.Lists.Doctors = append(v.Form.Lists.Doctors, web.Option{Value: d.ID, Text: d.Name + " " + d.Title, Note: names[at[d.ID]]})
 			}
 		}
@@ -303,4 +307,40 @@ func rankHere(here bool) int {
 		return 0
 	}
 	return 1
+}
+
+// places reads where a case may go instead.
+func (p *Pages) places(ctx context.Context, v *view) error {
+	if v.Form.Action.Name == referral.ActElsewhere {
+		need := referral.Need{Patient: v.Case.Patient, Diagnosis: v.Record.Diagnosis, Urgency: v.Case.Urgency}
+		found, err := p.Service.Targets(ctx, v.Actor, need)
+		v.Form.Lists.Targets = slices.DeleteFunc(found, func(t referral.Target) bool { return t.Service.ID == v.Record.TargetService })
+		return err
+	}
+	return p.Service.DB.View(ctx, func(tx *db.Tx) error {
+		today := calendar.DateOf(tx.Now)
+		allies, err := alliance.Allies(ctx, tx, v.Actor.Org, today)
+		if err != nil {
+			return err
+		}
+		found, err := organization.FindServices(ctx, tx, organization.Need{
+			Code: v.Record.Diagnosis, Age: v.Patient.Age(today), Sex: v.Patient.Sex, Urgency: v.Case.Urgency, From: v.Case.From.Org, Allies: allies,
+		})
+		if err != nil {
+			return err
+		}
+		seen := map[string]bool{v.Case.To.Org: true}
+		for _, c := range found {
+			if c.Org.ID != v.Case.To.Org || c.Department.ID != v.Case.To.Department {
+				v.Form.Lists.Services = append(v.Form.Lists.Services, web.Option{
+					Value: c.Service.ID, Text: c.Org.Short() + " " + c.Department.Name + " " + c.Service.Kind.Title(), Note: "转诊电话 " + dash(c.Org.ReferralPhone),
+				})
+			}
+			if !seen[c.Org.ID] {
+				seen[c.Org.ID] = true
+				v.Form.Lists.Orgs = append(v.Form.Lists.Orgs, web.Option{Value: c.Org.ID, Text: c.Org.Short()})
+			}
+		}
+		return nil
+	})
 }

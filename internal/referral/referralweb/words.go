@@ -8,6 +8,7 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
+	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
@@ -244,4 +245,11 @@ func vitalsText(v referral.Vitals) string {
 // may reports whether the actor's role has a right in his own institution.
 func may(actor access.Actor, right access.Right) bool {
 	return access.Allowed(access.Role(actor.Role), right, access.Own)
+}
+
+// wrongField is an input error of one field that only this package reads.
+func wrongField(name, message string) error {
+	var f errs.Form
+	f.Add(name, "%s", message)
+	return f.Err()
 }
