@@ -204,6 +204,9 @@ func TestAdministratorsPostWaitsForApproval(t *testing.T) {
 		w.refused(err, errs.Forbidden, "自己")
 		w.refused(w.DecidePost(w.ctx, sys, a.Posts[0].ID, true, ""), errs.Forbidden, "没有这项权限")
 		w.refused(w.DecidePost(w.ctx, sec, a.Posts[0].ID, false, ""), errs.Invalid, "原因")
+		asker := sec
+		asker.Account = sys.Account // whoever asked for the post does not approve it
+		w.refused(w.DecidePost(w.ctx, asker, a.Posts[0].ID, true, ""), errs.Forbidden, "另一位")
 		list, err := w.Pending(w.ctx, sec)
 		w.ok(err)
 		if len(list) != 1 || list[0].Login != "aud1" {

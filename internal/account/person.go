@@ -12,3 +12,8 @@ func OfPerson(ctx context.Context, tx *db.Tx, person string) ([]string, error) {
 	return db.List(ctx, tx, db.Value[string], `
 		SELECT id FROM account WHERE (person = $1 OR id = $1) AND state = 'active' ORDER BY id`, person)
 }
+
+// Count returns how many accounts there are.
+func Count(ctx context.Context, tx *db.Tx) (int64, error) {
+	return db.Count(ctx, tx, `SELECT count(*) FROM account`)
+}
