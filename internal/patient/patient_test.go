@@ -362,3 +362,38 @@ func names(t *testing.T, s *patient.Service, actor access.Actor, text string) []
 	}
 	return out
 }
+
+func TestRotationKeepsEverythingFindable(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := service(t, d)
+		f := form("张桂兰", zhang)
+		f.Guardian = patient.NewRelation{Kind: "20", Name: "张伟", Phone: "13900007777"}
+		p := register(t, s, near, f)
+		if err := s.Keys.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Register(ctx, near, form("张桂兰", zhang)); !errs.Is(err, errs.Conflict) {
+			t.Errorf("the same card after a rotation: %v", err)
+		}
+		for range 2 { // before and after sealing again
+			for _, text := range []string{zhang, zhang[14:], "13900001234", "1234"} {
+				if got := names(t, s, near, text); !slices.Equal(got, []string{"张桂兰"}) {
+					t.Errorf("%s: %v", text, got)
+				}
+			}
+			if secret, err := s.Reveal(ctx, near, p.ID); err != nil || secret.IDNumber != zhang {
+				t.Errorf("%+v %v", secret, err)
+			}
+			if _, _, err := s.Reseal(ctx, "", 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if next, changed, err := s.Reseal(ctx, "", 100); err != nil || next != "" || changed != 0 {
+			t.Errorf("a second pass changes nothing: %q %d %v", next, changed, err)
+		}
+		page, err := s.Open(ctx, near, p.ID, access.Look)
+		if err != nil || page.Version != 1 || page.Relations[0].PhoneMasked != "139****7777" {
+			t.Errorf("%+v %v", page, err)
+		}
+	})
+}
