@@ -253,3 +253,12 @@ func wrongField(name, message string) error {
 	f.Add(name, "%s", message)
 	return f.Err()
 }
+
+func join(list []string) string { return strings.Join(list, "；") }
+
+func joinText(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " · " + b
+}

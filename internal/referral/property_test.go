@@ -1,0 +1,353 @@
+package referral_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"yilian/internal/access"
+	"yilian/internal/consent"
+	"yilian/internal/db"
+	"yilian/internal/db/dbtest"
+	"yilian/internal/errs"
+	"yilian/internal/flow"
+	"yilian/internal/referral"
+	"yilian/internal/referral/referraltest"
+)
+
+// Random people do random things in random order. Whatever they do, the
+// actions offered are exactly those accepted, every accepted one moves the
+// version by one, no open case is without owner or due time, and the counts of
+// the overview equal a recount from the events.
+func TestRandomOrdersKeepTheMachineLegal(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		other := elsewhere(t, w, 0)
+		runs, limit := 0, 100
+		if d.Engine() == db.Postgres {
+			limit = 40
+		}
+		rapid.Check(t, func(rt *rapid.T) {
+			if runs++; runs > limit {
+				return
+			}
+			r := &random{rt: rt, w: w, i: len(w.Patients), otherService: other.Service.ID}
+			w.Register(w.Doctor, "石小花", "19710203", 100+len(w.Patients))
+			r.run()
+		})
+		recount(t, w)
+	})
+}
+
+// random is one referral in the hands of random people.
+type random struct {
+	rt           *rapid.T
+	w            *referraltest.World
+	i            int // patient
+	c            flow.Case
+	otherService string
+}
+
+func (r *random) run() {
+	var err error
+	if r.c, err = r.w.Service.Draft(ctx, r.w.Doctor, r.w.Form(r.i), r.w.Token()); err != nil {
+		r.rt.Fatal(err)
+	}
+	w := r.w
+	actors := []access.Actor{w.Doctor, w.Colleague, w.Head, w.Centre, w.Centre2, w.Desk, w.Specialist, w.Specialist2,
+		w.OtherCentre, w.OtherDesk, w.OtherDoctor, w.Stranger}
+	for range rapid.IntRange(4, 50).Draw(r.rt, "steps") {
+		if !r.c.Open() {
+			return
+		}
+		w.After(time.Duration(rapid.IntRange(0, 90).Draw(r.rt, "minutes")) * time.Minute)
+		actor := rapid.SampledFrom(actors).Draw(r.rt, "actor")
+		action := rapid.SampledFrom(usable()).Draw(r.rt, "action")
+		if rapid.IntRange(0, 9).Draw(r.rt, "forward") < 8 { // mostly what is offered to somebody, so that cases get on
+			actor, action = r.offered(actors)
+		}
+		r.try(actor, action)
+	}
+}
+
+func usable() []string {
+	out := []string{flow.ActionClaim}
+	for _, a := range referral.Machine().Actions {
+		if referral.Usable(a.Name) {
+			out = append(out, a.Name)
+		}
+	}
+	return out
+}
+
+// offered picks one of the actions that are offered to anybody now. What ends
+// a case at once is taken rarely.
+func (r *random) offered(actors []access.Actor) (access.Actor, string) {
+	type pair struct {
+		actor  access.Actor
+		action string
+	}
+	var all, onward []pair
+	for _, a := range actors {
+		for _, x := range r.w.Service.Actions(r.c, a) {
+			all = append(all, pair{a, x.Name})
+			if !x.Dangerous && !slices.Contains([]string{referral.ActRefuseConsent, referral.ActAsk, referral.ActRedirect, referral.ActHandOn, flow.ActionClaim}, x.Name) {
+				onward = append(onward, pair{a, x.Name})
+			}
+		}
+	}
+	if len(onward) > 0 && rapid.IntRange(0, 29).Draw(r.rt, "careful") < 20 {
+		all = onward
+	}
+	p := rapid.SampledFrom(all).Draw(r.rt, "offered")
+	return p.actor, p.action
+}
+
+// try takes one action and checks what came of it against what was offered.
+func (r *random) try(actor access.Actor, action string) {
+	allowed := slices.ContainsFunc(r.w.Service.Actions(r.c, actor), func(a flow.Action) bool { return a.Name == action })
+	if !r.involved(actor) {
+		allowed = false // access refuses before anything else
+	}
+	after, err := r.do(actor, action, r.w.Ref(r.c))
+	now := r.stored()
+	switch {
+	case allowed && err != nil:
+		r.rt.Fatalf("%s is offered to %s at %s and refused: %v", action, actor.Name, r.c.State, err)
+	case !allowed && err == nil:
+		r.rt.Fatalf("%s is not offered to %s at %s and accepted", action, actor.Name, r.c.State)
+	case err != nil && !errs.Is(err, errs.Forbidden) && !errs.Is(err, errs.Conflict):
+		r.rt.Fatalf("%s by %s at %s: %v", action, actor.Name, r.c.State, err)
+	case err != nil && now.Version != r.c.Version:
+		r.rt.Fatalf("a refused %s has moved the case", action)
+	case err == nil && (now.Version != r.c.Version+1 || after.Version != now.Version):
+		r.rt.Fatalf("%s moved the version from %d to %d", action, r.c.Version, now.Version)
+	}
+	if err == nil {
+		r.stale(actor, action)
+	}
+	r.c = now
+	if r.c.Open() && (r.c.OwnerOrg == "" || r.c.OwnerRole == "" || r.c.DueAt.IsZero()) {
+		r.rt.Fatalf("stray after %s: %+v", action, r.c)
+	}
+}
+
+// stale repeats an accepted action in the version that has passed.
+func (r *random) stale(actor access.Actor, action string) {
+	old := r.w.Ref(r.c)
+	_, err := r.do(actor, action, old)
+	if _, ok := errors.AsType[*flow.StaleError](err); !ok && !errs.Is(err, errs.Conflict) && !errs.Is(err, errs.Forbidden) && !errs.Is(err, errs.NotFound) {
+		r.rt.Fatalf("%s on an old version: %v", action, err)
+	}
+}
+
+// involved reports whether the institution has a relation to the patient.
+func (r *random) involved(actor access.Actor) bool {
+	return actor.Org == r.c.From.Org || (actor.Org == r.c.To.Org && r.c.State != referral.StateDraft && r.c.State != referral.StateInReview)
+}
+
+func (r *random) stored() (c flow.Case) {
+	err := r.w.DB.View(ctx, func(tx *db.Tx) (err error) { c, err = flow.Get(ctx, tx, r.c.ID); return err })
+	if err != nil {
+		r.rt.Fatal(err)
+	}
+	return c
+}
+
+// do calls the use case of an action with a good form.
+func (r *random) do(actor access.Actor, action string, ref referral.Ref) (flow.Case, error) {
+	w, s := r.w, r.w.Service
+	switch action {
+	case flow.ActionClaim:
+		return s.Claim(ctx, actor, ref)
+	case referral.ActSubmit:
+		f := w.Form(r.i)
+		return s.Submit(ctx, actor, ref, &f)
+	case referral.ActRefuseConsent:
+		return s.RefuseConsent(ctx, actor, ref, consent.Consent{Form: consent.Written, SignedBy: consent.Self, Reason: "far"})
+	case referral.ActDiscard:
+		return s.Discard(ctx, actor, ref, "mistake", "")
+	case referral.ActPass:
+		return s.Pass(ctx, actor, ref, "")
+	case referral.ActReturn:
+		return s.Return(ctx, actor, ref, "incomplete", "")
+	case referral.ActAccept:
+		return s.Accept(ctx, actor, ref, "")
+	case referral.ActAsk:
+		return s.Ask(ctx, actor, ref, "history", "发病多久？")
+	case referral.ActAnswer:
+		return s.Answer(ctx, actor, ref, "3 天")
+	case referral.ActDecline:
+		return s.Decline(ctx, actor, ref, referral.Decline{Reason: "no_capacity", Advice: "转区中医院"})
+	case referral.ActWithdraw:
+		return s.Withdraw(ctx, actor, ref, "changed", "")
+	case referral.ActRedirect, referral.ActHandOn:
+		return r.redirect(actor, action, ref)
+	case referral.ActElsewhere:
+		return s.SendElsewhere(ctx, actor, ref, r.another(), w.Form(r.i).Request.Choices)
+	}
+	return r.visit(actor, action, ref)
+}
+
+func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flow.Case, error) {
+	w, s := r.w, r.w.Service
+	switch action {
+	case referral.ActArrange:
+		return s.Arrange(ctx, actor, ref, r.appointment())
+	case referral.ActReschedule:
+		return s.Reschedule(ctx, actor, ref, r.appointment(), "equipment", "")
+	case referral.ActNoShow:
+		if at := r.record().Arrangement.At; r.c.State == referral.StateArranged && w.Now.Before(at) {
+			w.Now = at
+		}
+		return s.NoShow(ctx, actor, ref, "")
+	case referral.ActRearrange:
+		return s.Rearrange(ctx, actor, ref, "forgot", "")
+	case referral.ActCancel, referral.ActCallOff:
+		if (actor.Org == r.c.To.Org) != (action == referral.ActCancel) {
+			return flow.Case{}, errs.E(errs.Forbidden, "the other side's button")
+		}
+		return s.Cancel(ctx, actor, ref, "changed", "")
+	case referral.ActArrive:
+		return s.Arrive(ctx, actor, ref, referral.Arrival{IDNumber: w.IDNumbers[r.i], Name: w.Patients[r.i].Name})
+	case referral.ActStart:
+		return s.Start(ctx, actor, ref, referral.Start{Care: referral.Outpatient})
+	case referral.ActNote:
+		return s.InterimNote(ctx, actor, ref, "稳定")
+	case referral.ActComplete:
+		return s.Complete(ctx, actor, ref, w.Report())
+	case referral.ActAcknowledge:
+		return s.Acknowledge(ctx, actor, ref, "")
+	case referral.ActClose:
+		return s.Close(ctx, actor, ref, referral.Closing{Outcome: referral.OutcomeMoved, Reason: "unreachable"})
+	case referral.ActDeath, referral.ActDeathAtTarget:
+		target := actor.Org == r.c.To.Org && r.c.State != referral.StateDraft && r.c.State != referral.StateInReview
+		if target != (action == referral.ActDeathAtTarget) {
+			return flow.Case{}, errs.E(errs.Forbidden, "the other side's button")
+		}
+		return s.RecordDeath(ctx, actor, ref, referral.Death{On: "2026-03-02", Reason: "证明"})
+	}
+	panic(fmt.Sprintf("no use case for %s", action))
+}
+
+// redirect hands on to the place that does not have the case.
+func (r *random) redirect(actor access.Actor, action string, ref referral.Ref) (flow.Case, error) {
+	if (r.c.State == referral.StateArrived) != (action == referral.ActHandOn) {
+		return flow.Case{}, errs.E(errs.Conflict, "the other button")
+	}
+	to := r.w.OtherClinic.ID
+	if r.c.To.Org == r.w.Other.ID {
+		to = r.w.CardioClinic.ID
+	}
+	return r.w.Service.Redirect(ctx, actor, ref, referral.Redirect{Service: to, Reason: "no_capacity", AgreedBy: "值班", AgreedHow: "phone"})
+}
+
+func (r *random) appointment() referral.Arrangement {
+	a := r.w.Arrangement()
+	if r.c.To.Org == r.w.Other.ID {
+		a.Department, a.Doctor = r.w.OtherDept.ID, ""
+	}
+	return a
+}
+
+// another is a service that takes the patient and is not the present one.
+func (r *random) another() string {
+	if r.record().TargetService == r.otherService {
+		return r.w.CardioClinic.ID
+	}
+	return r.otherService
+}
+
+func (r *random) record() referral.Record {
+	full, err := r.w.Service.View(ctx, r.w.Doctor, r.c.ID)
+	if err != nil {
+		r.rt.Fatal(err)
+	}
+	return full.Record
+}
+
+// recount holds the overview of both sides against the events.
+func recount(t *testing.T, w *referraltest.World) {
+	t.Helper()
+	for _, scope := range []referral.Scope{{Org: w.Township.ID, Side: flow.From}, {Org: w.Hospital.ID, Side: flow.To}, {Org: w.Other.ID}} {
+		actor := access.Actor{Account: "a", Role: string(access.AllianceOffice), Org: scope.Org}
+		got, err := w.Service.Overview(ctx, actor, scope)
+		must(t, err)
+		var histories []referral.History
+		must(t, w.DB.View(ctx, func(tx *db.Tx) error {
+			cases, err := flow.Worklist(ctx, tx, flow.Query{Kind: referral.Kind, Org: scope.Org, Side: scope.Side, Limit: 10000})
+			if err != nil {
+				return err
+			}
+			for _, c := range cases {
+				events, err := flow.Timeline(ctx, tx, c.ID)
+				if err != nil {
+					return err
+				}
+				direction, err := db.Get(ctx, tx, "", db.Value[referral.Direction], `SELECT direction FROM referral WHERE id = $1`, c.ID)
+				if err != nil {
+					return err
+				}
+				histories = append(histories, referral.History{Direction: direction, Events: events})
+			}
+			return nil
+		}))
+		want := referral.Recount(histories, got.Now)
+		if !reflect.DeepEqual(got.Counts, want) {
+			t.Errorf("overview %+v\nrecount  %+v", got.Counts, want)
+		}
+		if got.Strays != 0 || (want.Sent == 0 && scope.Org == w.Township.ID) {
+			t.Errorf("strays %d, sent %d", got.Strays, want.Sent)
+		}
+		var months int64
+		for _, m := range got.Months {
+			months += m.Counts.Sent
+		}
+		if months != got.Sent {
+			t.Errorf("months add up to %d of %d", months, got.Sent)
+		}
+	}
+}
+
+// The worked example of the handbook: 10 sent, 2 withdrawn, 1 returned, 5
+// closed with a result: closure 5/7 = 71.4 %.
+func TestClosureRateOfTheWorkedExample(t *testing.T) {
+	history := func(actions ...string) referral.History {
+		h := referral.History{Direction: referral.Up}
+		to := map[string]string{
+			referral.ActSubmit: referral.StateSubmitted, referral.ActAccept: referral.StateAccepted, referral.ActArrive: referral.StateArrived,
+			referral.ActWithdraw: referral.StateWithdrawn, referral.ActDecline: referral.StateDeclined, referral.ActAcknowledge: referral.StateClosed,
+		}
+		for _, a := range actions {
+			h.Events = append(h.Events, flow.Event{Action: a, ToState: to[a], At: dbtest.Clock})
+		}
+		return h
+	}
+	var all []referral.History
+	for range 2 {
+		all = append(all, history(referral.ActSubmit, referral.ActWithdraw))
+	}
+	all = append(all, history(referral.ActSubmit, referral.ActDecline))
+	for range 5 {
+		all = append(all, history(referral.ActSubmit, referral.ActAccept, referral.ActArrive, referral.ActAcknowledge))
+	}
+	for range 2 {
+		all = append(all, history(referral.ActSubmit))
+	}
+	c := referral.Recount(all, dbtest.Clock.Add(4*24*time.Hour))
+	percent, ok := c.Closure.Percent()
+	if c.Closure != (referral.Rate{Numerator: 5, Denominator: 7}) || !ok || fmt.Sprintf("%.1f", percent) != "71.4" {
+		t.Errorf("closure %+v", c.Closure)
+	}
+	if c.Arrivals[referral.Up] != 5 || c.OpenAge.Week != 3 || c.Sent != 10 {
+		t.Errorf("%+v", c)
+	}
+	if _, ok := referral.Recount(nil, dbtest.Clock).Closure.Percent(); ok {
+		t.Error("no denominator: not computable")
+	}
+}
