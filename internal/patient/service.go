@@ -79,10 +79,10 @@ func (s *Service) RegisterTx(ctx context.Context, tx *db.Tx, actor access.Actor,
 }
 
 // fill copies the plain fields of a checked form.
-func (f Registration) fill(r *row) {
-	r.Name, r.Sex, r.BirthDate = f.Name, f.Sex, calendar.Date(f.BirthDate)
-	r.SafeHow, r.Address, r.Region, r.Ethnic = strings.TrimSpace(f.SafeHow), strings.TrimSpace(f.Address), f.Region, f.Ethnic
-	r.InsuranceKind, r.InsurancePlace = f.InsuranceKind, f.InsurancePlace
+func (r Registration) fill(to *row) {
+	to.Name, to.Sex, to.BirthDate = r.Name, r.Sex, calendar.Date(r.BirthDate)
+	to.SafeHow, to.Address, to.Region, to.Ethnic = strings.TrimSpace(r.SafeHow), strings.TrimSpace(r.Address), r.Region, r.Ethnic
+	to.InsuranceKind, to.InsurancePlace = r.InsuranceKind, r.InsurancePlace
 }
 
 func (s *Service) checkPlaces(ctx context.Context, tx *db.Tx, form Registration) error {
