@@ -21,6 +21,7 @@ type command struct {
 var commands = []command{
 	{"demo", "[--addr 127.0.0.1:8080] [--data DIR]", "演示：自带零陵区医联体与虚构居民", demo},
 	{"serve", "--config FILE", "启动服务", serve},
+	{"admin", "--config FILE", "建立首批管理员账号（新系统只做一次）", admin},
 	{"migrate", "--config FILE", "升级数据库后退出", migrate},
 	{"backup", "--config FILE | --data DIR  --to FILE", "备份数据库（密钥文件请另行妥善保存）", backup},
 	{"restore", "--config FILE | --data DIR  --from FILE", "恢复到空数据库，并校验审计链", restore},

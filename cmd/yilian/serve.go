@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"time"
 
 	"yilian/internal/app"
 	"yilian/internal/errs"
@@ -67,6 +68,18 @@ func serve(ctx context.Context, args []string) error {
 	return quiet(a.Serve(ctx, func(addr string) { fmt.Println("listening " + addr) }))
 }
 
+func admin(ctx context.Context, args []string) error {
+	cfg, err := where("admin", args, nil)
+	if err != nil {
+		return err
+	}
+	list, err := app.FirstAdmins(ctx, cfg)
+	for _, a := range list {
+		fmt.Printf("%-16s %s  首次登录密码 %s\n", a.Login, a.Title, a.Password)
+	}
+	return err
+}
+
 func migrate(ctx context.Context, args []string) error {
 	cfg, err := where("migrate", args, nil)
 	if err != nil {
@@ -92,7 +105,7 @@ func demo(ctx context.Context, args []string) error {
 		return err
 	}
 	cfg := inFolder(data)
-	cfg.Address, cfg.Demo = addr, true
+	cfg.Address, cfg.Demo, cfg.Founded = addr, true, simulate.Founded(time.Now())
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return err

@@ -190,6 +190,11 @@ func (a *App) calendarLoaded(ctx context.Context, tx *db.Tx, _ int) error {
 // seed loads the reference data: divisions, the institutions that the loaded
 // documents name, and their alliances. It is idempotent.
 func (a *App) seed(ctx context.Context) error {
+	if !a.Config.Founded.IsZero() {
+		clock := a.DB.Now
+		defer func() { a.DB.Now = clock }()
+		a.DB.Now = func() time.Time { return a.Config.Founded }
+	}
 	err := a.DB.Tx(ctx, func(tx *db.Tx) error {
 		if err := region.Seed(ctx, tx); err != nil {
 			return err

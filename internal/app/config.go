@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -31,7 +32,8 @@ type Config struct {
 		Key         string `toml:"key"`
 	} `toml:"tls"`
 
-	Demo bool `toml:"-"` // demonstration data; shows a banner
+	Demo    bool      `toml:"-"` // demonstration data; shows a banner
+	Founded time.Time `toml:"-"` // when reference data counts as known; zero: now
 }
 
 // LoadConfig reads a configuration file. An unknown setting is an error that

@@ -119,6 +119,14 @@ func accountDirectory() account.Directory {
 			o, err := organization.Get(ctx, tx, org)
 			return err == nil && o.Parent == head, err
 		},
+		Departments: func(ctx context.Context, tx *db.Tx, org string) ([]account.Institution, error) {
+			list, err := organization.Departments(ctx, tx, org)
+			var out []account.Institution
+			for _, d := range list {
+				out = append(out, account.Institution{ID: d.ID, Name: d.Name})
+			}
+			return out, err
+		},
 		People: func(ctx context.Context, tx *db.Tx, org string) ([]account.Person, error) {
 			list, err := practitioner.At(ctx, tx, org, "", "")
 			var out []account.Person

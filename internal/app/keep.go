@@ -2,16 +2,21 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"yilian/internal/access"
+	"yilian/internal/account"
 	"yilian/internal/audit"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/organization"
 	"yilian/internal/patient"
 )
 
@@ -132,5 +137,62 @@ func RotateKeys(ctx context.Context, cfg Config) (int, error) {
 	}
 	log := audit.New(d, keys)
 	patients := &patient.Service{DB: d, Keys: keys, Audit: log, Access: access.New(log)}
-	return patients.Reseal(ctx, audit.Program("密钥更换"))
+	total, after := 0, ""
+	for {
+		next, changed, err := patients.Reseal(ctx, after, resealBatch)
+		total += changed
+		if err != nil || next == "" {
+			return total, errors.Join(err, log.AppendNow(ctx, audit.Leaf{
+				Actor: audit.Program("密钥更换"), Action: "keys.rotate", Object: "keys", Detail: fmt.Sprintf("%d 位患者的号码重新加密", total),
+			}))
+		}
+		after = next
+	}
+}
+
+// resealBatch is how many persons are sealed again in one transaction.
+const resealBatch = 500
+
+// Admin is one of the first administrators with his one-time password.
+type Admin struct{ Login, Title, Password string }
+
+// FirstAdmins makes the three administrators of a new installation, with
+// passwords that must be changed at the first sign-in. An installation that
+// has accounts is refused.
+func FirstAdmins(ctx context.Context, cfg Config) ([]Admin, error) {
+	a, err := Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	var home organization.Organization
+	err = a.DB.View(ctx, func(tx *db.Tx) error {
+		n, err := account.Count(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return errs.E(errs.Conflict, "系统里已有账号：请由系统管理员在“账号管理”中建立其他账号")
+		}
+		bureaus, err := organization.List(ctx, tx, organization.Filter{Kind: organization.Bureau, Region: lingling})
+		if err == nil && len(bureaus) > 0 {
+			home = bureaus[0]
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []Admin
+	for _, role := range []access.Role{access.SystemAdmin, access.SecurityAdmin, access.Auditor} {
+		admin := Admin{Login: strings.ReplaceAll(string(role), "_", "-"), Title: role.Title(), Password: rand.Text()[:14]}
+		_, err := a.Accounts.Seed(ctx, account.NewAccount{
+			Login: admin.Login, Name: admin.Title, Posts: []account.NewPost{{Role: role, Org: home.ID, OrgName: home.Name}},
+		}, admin.Password, true)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, admin)
+	}
+	return out, nil
 }

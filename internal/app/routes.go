@@ -18,7 +18,9 @@ import (
 	"yilian/internal/home"
 	"yilian/internal/jobs/jobsweb"
 	"yilian/internal/message"
+	"yilian/internal/message/messageweb"
 	"yilian/internal/organization/organizationweb"
+	"yilian/internal/patient/patientweb"
 	"yilian/internal/policy/policyweb"
 	"yilian/internal/practitioner/practitionerweb"
 	"yilian/internal/referral"
@@ -43,7 +45,9 @@ func (a *App) routes() {
 
 	pages := &home.Pages{DB: a.DB, Flow: a.Flow, Kinds: caseKinds, Landing: landing}
 	pages.Routes(site)
-	referralweb.Routes(site, &referralweb.Pages{Service: a.Referrals, Measured: a.measured})
+	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
+	referralweb.Routes(site, referrals)
+	patientweb.Routes(site, a.Patients, referrals.PatientSection)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
@@ -51,6 +55,7 @@ func (a *App) routes() {
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)
+	messageweb.Routes(site, a.Messages)
 }
 
 // measured keeps how long a referral took from the open patient to sending.

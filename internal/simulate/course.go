@@ -88,18 +88,20 @@ func (l *life) begin(ctx context.Context, centre string, at time.Time, stop stri
 	if err := c.choose(ctx); err != nil {
 		return err
 	}
-	if l.rng.chance(8) && stop == "" {
-		c.fromVillage(ctx, centre)
-	}
+	c.fromVillage(centre)
 	l.plan(at, c.draft)
 	return nil
 }
 
-// fromVillage lets a village doctor write the referral, if the centre's named
-// village clinic has one.
-func (c *course) fromVillage(_ context.Context, centre string) {
-	for _, clinic := range c.staff.clinics(centre) {
-		if list := c.staff.with(c.staff.orgs[clinic].ID, access.VillageDoctor, ""); len(list) > 0 {
+// fromVillage lets the doctor of the patient's own village write the referral
+// where the village clinic has one; his centre reviews it.
+func (c *course) fromVillage(centre string) {
+	if c.stop != "" {
+		return
+	}
+	for _, name := range c.staff.clinics(centre) {
+		clinic := c.staff.orgs[name]
+		if list := c.staff.with(clinic.ID, access.VillageDoctor, ""); len(list) > 0 && clinic.Region == c.who.Region {
 			c.doctor = list[0]
 		}
 	}
@@ -191,8 +193,8 @@ func (c *course) draft(ctx context.Context) error {
 	return nil
 }
 
-// agree records the patient's consent, a guardian's for a child.
-func (c *course) agree(ctx context.Context) error {
+// signature is the patient's own paper, or a guardian's for a child.
+func (c *course) signature() consent.Consent {
 	k := consent.Consent{
 		Patient: c.who.ID, Purpose: consent.Referral, Reference: c.c.ID, Form: consent.Written, SignedBy: consent.Self,
 		SignerName: c.who.Name, Choices: []string{c.v.org + " " + c.v.department}, SignedAt: c.clock(),
@@ -200,14 +202,20 @@ func (c *course) agree(ctx context.Context) error {
 	if name, relation, ok := guardian(c.who); ok && patient.AgeOn(c.who.BirthDate, calendar.DateOf(c.clock())) < patient.GuardianAge {
 		k.SignedBy, k.SignerName, k.Relation = consent.Guardian, name, relation
 	}
+	return k
+}
+
+func (c *course) agree(ctx context.Context) error {
 	return c.app.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := consent.Record(ctx, tx, c.app.Audit, c.doctor, k, false)
+		_, err := consent.Record(ctx, tx, c.app.Audit, c.doctor, c.signature(), false)
 		return err
 	})
 }
 
 func (c *course) refuse(ctx context.Context) error {
-	return c.took(c.app.Referrals.RefuseConsent(ctx, c.doctor, c.ref(), pick(c.rng, []string{"no_money", "far", "stay_local"}), ""))
+	k := c.signature()
+	k.Refused, k.Reason = true, pick(c.rng, []string{"no_money", "far", "stay_local"})
+	return c.took(c.app.Referrals.RefuseConsent(ctx, c.doctor, c.ref(), k))
 }
 
 func (c *course) submit(ctx context.Context) error {

@@ -54,7 +54,10 @@ func (s *simulation) centresByTown() map[string]string {
 
 // personalAccounts gives the village doctor and one resident their sign-ins.
 func (s *simulation) personalAccounts(ctx context.Context, f *folk) error {
-	clinic := s.staff.clinics(shuikou)[0]
+	clinic := s.busiestClinic(f)
+	if err := s.visit(ctx, s.staff.orgs[clinic], f.byCentre[shuikou]); err != nil {
+		return err
+	}
 	if _, err := s.employ(ctx, s.staff, access.VillageDoctor, clinic, "", "cunyi"); err != nil {
 		return err
 	}
@@ -64,6 +67,23 @@ func (s *simulation) personalAccounts(ctx context.Context, f *folk) error {
 		Posts: []account.NewPost{{Role: access.Resident, From: calendar.DateOf(s.now.AddDate(-1, 0, 0))}},
 	}, s.staff.hash, false)
 	return err
+}
+
+// busiestClinic is the village clinic of 水口山 with the most residents.
+func (s *simulation) busiestClinic(f *folk) string {
+	best, most := "", -1
+	for _, name := range s.staff.clinics(shuikou) {
+		n := 0
+		for _, e := range f.byCentre[shuikou] {
+			if e.Region == s.staff.orgs[name].Region {
+				n++
+			}
+		}
+		if n > most {
+			best, most = name, n
+		}
+	}
+	return best
 }
 
 func (f *folk) adult(list []patient.Entry, today calendar.Date) patient.Entry {
@@ -100,4 +120,3 @@ func guardian(e patient.Entry) (name, relation string, ok bool) {
 	}
 	return "", "", false
 }
-

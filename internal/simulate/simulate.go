@@ -24,6 +24,10 @@ const Password = "Lingling-2026"
 // seed makes the demo the same for the same day.
 const seed = 431102
 
+// Founded is when the institutions of a demo that begins now went on the
+// platform: before the first of its six months.
+func Founded(now time.Time) time.Time { return now.AddDate(0, -6, -10) }
+
 const doneMark = "demo.done"
 
 // World is what the demo prints: one sign-in for each role, and the client.
@@ -100,14 +104,16 @@ type simulation struct {
 }
 
 func (s *simulation) fill(ctx context.Context) error {
-	begin := s.now.AddDate(0, -6, -10)
-	s.at(begin)
+	s.at(Founded(s.now))
 	var err error
 	if s.staff, err = s.hire(ctx); err != nil {
 		return fmt.Errorf("demo staff: %w", err)
 	}
 	if s.folk, err = s.settle(ctx); err != nil {
 		return fmt.Errorf("demo residents: %w", err)
+	}
+	if err := s.sign(ctx); err != nil {
+		return fmt.Errorf("demo contracts: %w", err)
 	}
 	if err := s.live(ctx); err != nil {
 		return fmt.Errorf("demo referrals: %w", err)
@@ -117,7 +123,7 @@ func (s *simulation) fill(ctx context.Context) error {
 
 // at moves the clock of the database.
 func (s *simulation) at(t time.Time) {
-	t = t.UTC()
+	t = t.UTC().Truncate(time.Millisecond)
 	s.app.DB.Now = func() time.Time { return t }
 }
 
