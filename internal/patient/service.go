@@ -94,7 +94,7 @@ func (s *Service) checkPlaces(ctx context.Context, tx *db.Tx, form Registration)
 			continue
 		}
 		if _, err := region.Get(ctx, tx, c.code); errs.Is(err, errs.NotFound) {
-			f.Add(c.field, "%s代码“%s”不在行政区划中，请从列表选择", c.label, c.code)
+			f.Add(c.field, "%s“%s”不在行政区划中，请输入名称或拼音首字母后从列表选择", c.label, c.code)
 		} else if err != nil {
 			return err
 		}

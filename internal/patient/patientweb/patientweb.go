@@ -206,9 +206,13 @@ func (f *face) places(w http.ResponseWriter, r *http.Request) error {
 
 func parseForm(r *http.Request) patient.Registration {
 	get := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
+	place := get("region")
+	if place == "" { // typed but not chosen: refused by name, not lost
+		place = get("region_text")
+	}
 	return patient.Registration{
 		Name: get("name"), IDType: get("id_type"), IDNumber: get("id_number"), Sex: get("sex"), BirthDate: get("birth_date"),
-		Phone: get("phone"), SafePhone: get("safe_phone"), SafeHow: get("safe_how"), Address: get("address"), Region: get("region"),
+		Phone: get("phone"), SafePhone: get("safe_phone"), SafeHow: get("safe_how"), Address: get("address"), Region: place,
 		Ethnic: get("ethnic"), InsuranceKind: get("insurance_kind"), InsurancePlace: get("insurance_place"),
 		Guardian:  patient.NewRelation{Kind: get("guardian_kind"), Name: get("guardian_name"), Phone: get("guardian_phone"), Household: true},
 		Confirmed: get("confirmed") != "",
@@ -255,6 +259,7 @@ func (f *face) complete(ctx context.Context, p *formPage) error {
 			}
 			line, err := region.Line(ctx, tx, c.code)
 			if errs.Is(err, errs.NotFound) {
+				*c.into = c.code
 				continue
 			}
 			if err != nil {

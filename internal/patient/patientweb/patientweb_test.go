@@ -130,6 +130,8 @@ func TestWrongFieldsStandUnderTheirFields(t *testing.T) {
 	f := setup(t, dbtest.SQLite(t))
 	body, _ := f.post("/patients", 422, "name", "", "id_type", "01", "id_number", card[:17]+"Y", "phone", "1", "insurance_kind", "")
 	f.shows(body, "请填写姓名", "f-id_number-error", "不是数字", "f-phone-error", "手机应为1开头", "请选择医保类型")
+	body, _ = f.post("/patients", 422, good("region_text", "黄田铺")...)
+	f.shows(body, "“黄田铺”不在行政区划中", "f-region-error")
 	body, _ = f.post("/patients", 422, "name", "张小宝", "id_type", "01", "id_number", idcard.Make("431102", "2020-05-05", 1), "insurance_kind", "resident")
 	f.shows(body, "f-guardian_name-error", "未满14周岁必须登记监护人", "张小宝")
 }

@@ -4,6 +4,9 @@ import (
 	"strings"
 
 	"github.com/a-h/templ"
+
+	"yilian/internal/patient"
+	"yilian/internal/web"
 )
 
 // identityWith is the identity block of a form; on an edit the stored number
@@ -28,6 +31,14 @@ func (p formPage) back() string {
 func identifyAttrs(trigger string) templ.Attributes {
 	return templ.Attributes{"hx-get": "/patients/identify", "hx-trigger": trigger, "hx-include": "closest form",
 		"hx-target": "#identity", "hx-swap": "outerHTML", "hx-sync": "closest form:replace"}
+}
+
+func (p showPage) subtitle() string {
+	text := patient.SexTitle(p.Sex) + " · " + web.Age(string(p.BirthDate), string(p.Today))
+	if p.Place != "" {
+		text += " · " + p.Place
+	}
+	return text
 }
 
 func (p showPage) revealURL(what string) string {
