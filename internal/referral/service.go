@@ -53,7 +53,8 @@ type work struct {
 	tx    *db.Tx
 	actor access.Actor
 	ref   Ref
-	c     flow.Case
+	was   flow.Case // as stored before this use case
+	c     flow.Case // as it is being written
 	r     Record
 }
 
@@ -73,7 +74,7 @@ func (s *Service) step(ctx context.Context, actor access.Actor, ref Ref, action 
 			return err
 		}
 		if action != "" {
-			if w.c, err = s.Flow.Check(ctx, tx, actor, ref.ID, ref.Version, action); err != nil {
+			if _, err = s.Flow.Check(ctx, tx, actor, ref.ID, ref.Version, action); err != nil {
 				return err
 			}
 		}
@@ -102,19 +103,19 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, actor access.Actor, ref R
 	if err != nil {
 		return nil, err
 	}
-	return &work{s: s, tx: tx, actor: actor, ref: ref, c: c, r: r}, nil
+	return &work{s: s, tx: tx, actor: actor, ref: ref, was: c, c: c, r: r}, nil
 }
 
 // act moves the case, stores the record with what follows from the step, and
 // tells the patient.
 func (w *work) act(ctx context.Context, action string, mv flow.Move) error {
 	mv.Once = w.ref.Once
-	before := w.c
+	before := w.was
 	c, err := w.s.Flow.Act(ctx, w.tx, w.actor, w.c.ID, w.ref.Version, action, mv)
 	if err != nil {
 		return err
 	}
-	w.c = c
+	w.c, w.was = c, c
 	w.book(before, action)
 	if err := w.s.update(ctx, w.tx, w.r); err != nil {
 		return err

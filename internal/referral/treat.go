@@ -188,7 +188,7 @@ func (s *Service) endOthers(ctx context.Context, tx *db.Tx, except flow.Case) er
 		if err != nil {
 			return err
 		}
-		w := &work{s: s, tx: tx, actor: program, ref: Ref{ID: c.ID, Version: c.Version}, c: c, r: r}
+		w := &work{s: s, tx: tx, actor: program, ref: Ref{ID: c.ID, Version: c.Version}, was: c, c: c, r: r}
 		if err := w.act(ctx, ActDeath, flow.Move{Outcome: OutcomeDeath, Comment: "患者已登记死亡，随 " + except.Number + " 一并结案"}); err != nil {
 			return err
 		}
