@@ -153,11 +153,11 @@ func TestAllies(t *testing.T) {
 		}
 		fourth, tcm, mch := org(t, d, "永州市第四人民医院"), org(t, d, "零陵区中医院"), org(t, d, "零陵区妇幼保健计划生育服务中心")
 		zhushan, dangdi := org(t, d, "珠山镇中心卫生院"), org(t, d, "凼底乡卫生院")
-		if got := allies(zhushan); len(got) != 17 || !slices.Contains(got, fourth) || !slices.Contains(got, mch) || slices.Contains(got, tcm) || slices.Contains(got, zhushan) {
+		if got := allies(zhushan); len(got) != 18 || !slices.Contains(got, fourth) || !slices.Contains(got, mch) || !slices.Contains(got, tcm) || slices.Contains(got, zhushan) {
 			t.Errorf("珠山 has %d allies", len(got))
 		}
-		if got := allies(tcm); len(got) != 4 {
-			t.Errorf("区中医院 has %d allies, want its four centres", len(got))
+		if got := allies(tcm); len(got) != 10 {
+			t.Errorf("区中医院 has %d allies, want the ten township centres of its specialty alliance", len(got))
 		}
 		clinic := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
 			return organization.List(ctx, tx, organization.Filter{Parent: dangdi})

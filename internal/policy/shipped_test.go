@@ -189,17 +189,19 @@ func TestFactsOfLingling(t *testing.T) {
 		len(supported) != 10 || supported["zhushan"] != 2 || supported["fujiaqiao"] != 2 {
 		t.Errorf("supports: %v %v", supporters, supported)
 	}
-	members := 0
+	members := map[string]int{}
 	for _, m := range b.Memberships() {
-		if m.Role == "member" {
-			members++
-			if m.Plate == "" {
-				t.Errorf("%s has no plate", m.Member)
-			}
+		if m.Role != "member" {
+			continue
+		}
+		members[m.Alliance]++
+		// LL-4.3.1: the plate is that of the general-practice alliance.
+		if (m.Plate != "") != (m.Alliance == "general") {
+			t.Errorf("%s in %s has the plate %q", m.Member, m.Alliance, m.Plate)
 		}
 	}
-	if members != 16 || len(b.Alliances()) != 3 {
-		t.Errorf("%d members, %d alliances", members, len(b.Alliances()))
+	if members["general"] != 16 || members["orthopaedics"] != 10 || members["maternal"] != 10 || len(b.Alliances()) != 3 {
+		t.Errorf("members %v, %d alliances", members, len(b.Alliances()))
 	}
 	p, _ := b.Profile("lingling")
 	if f := p.Facts(); len(f.Ties) != 5 || len(f.Phases) != 3 || len(f.Bodies) != 4 {
