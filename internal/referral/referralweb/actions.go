@@ -9,6 +9,7 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
+	"yilian/internal/consent"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
 )
@@ -42,7 +43,7 @@ var actions = map[string]action{
 	referral.ActPass:          {"check", true, "审核通过，已送接收机构", func(c call) (flow.Case, error) { return c.p.Service.Pass(c.ctx, c.actor, c.ref, c.comment()) }},
 	referral.ActReturn:        {"arrow-back-up", false, "已退回转诊医生修改", reasoned((*referral.Service).Return)},
 	referral.ActDiscard:       {"trash", false, "草稿已作废", reasoned((*referral.Service).Discard)},
-	referral.ActRefuseConsent: {"hand-stop", false, "已登记患者拒绝转诊", reasoned((*referral.Service).RefuseConsent)},
+	referral.ActRefuseConsent: {"hand-stop", false, "已登记患者拒绝转诊", refuseConsent},
 	referral.ActAccept:        {"check", true, "已受理，转出机构已收到通知。请安排就诊", func(c call) (flow.Case, error) { return c.p.Service.Accept(c.ctx, c.actor, c.ref, c.comment()) }},
 	referral.ActAsk:           {"help", false, "已请对方补充，我方时限暂停", ask},
 	referral.ActAnswer:        {"message", false, "补充资料已送出", answer},
@@ -72,6 +73,19 @@ func reasoned(use func(*referral.Service, context.Context, access.Actor, referra
 	return func(c call) (flow.Case, error) {
 		return use(c.p.Service, c.ctx, c.actor, c.ref, c.reason(), c.comment())
 	}
+}
+
+// signature reads who signed and how.
+func signature(form url.Values) consent.Consent {
+	text := func(name string) string { return strings.TrimSpace(form.Get(name)) }
+	return consent.Consent{
+		Form: consent.Form(text("form")), SignedBy: consent.Signer(text("signed_by")), SignerName: text("signer"),
+		Relation: text("relation"), Document: text("document"), Witness: text("witness"), Reason: text("reason"), Detail: text("comment"),
+	}
+}
+
+func refuseConsent(c call) (flow.Case, error) {
+	return c.p.Service.RefuseConsent(c.ctx, c.actor, c.ref, signature(c.form))
 }
 
 func ask(c call) (flow.Case, error) {

@@ -6,9 +6,14 @@ package referralweb
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"yilian/internal/access"
+	"yilian/internal/db"
+	"yilian/internal/flow"
 	"yilian/internal/referral"
 	"yilian/internal/web"
 )
@@ -27,6 +32,21 @@ type Pages struct {
 
 // Routes registers the pages and their menu.
 func Routes(site *web.Site, p *Pages) {
+	site.Handle("GET /referrals", p.list)
+	site.Handle("POST /referrals", p.create)
+	site.Handle("GET /referrals/new", p.newForm)
+	site.Handle("POST /referrals/new/suggest", p.suggestions)
+	site.Handle("GET /referrals/diagnoses", p.diagnoses)
+	site.Handle("GET /referrals/{id}", p.show)
+	site.Handle("GET /referrals/{id}/news", p.news)
+	site.Handle("GET /referrals/{id}/receipt", p.receipt)
+	site.Handle("GET /referrals/{id}/print/{paper}", p.print)
+	site.Handle("GET /referrals/{id}/{action}", p.open)
+	site.Handle("POST /referrals/{id}/{action}", p.act)
+	site.Handle("GET /desk", p.desk)
+	site.Handle("POST /desk/find", p.find)
+	site.Handle("POST /desk/{id}", p.register)
+	site.Handle("GET /overview", p.overview)
 	rights := func(list ...access.Right) (out []string) {
 		for _, r := range list {
 			out = append(out, string(r))
@@ -38,4 +58,19 @@ func Routes(site *web.Site, p *Pages) {
 		web.Item{Group: "业务协同", Title: "到诊登记", Icon: "door-enter", Path: "/desk", Order: 21, Rights: rights(access.ReferralArrive)},
 		web.Item{Group: "监管", Title: "总览", Icon: "chart-bar", Path: "/overview", Order: 60, Rights: rights(access.ReferralCount)},
 	)
+}
+
+// PatientSection is the part of the patient page that lists the patient's
+// referrals. It runs in the transaction that has decided that the actor may see
+// the patient; drafts of other institutions stay out.
+func (p *Pages) PatientSection(ctx context.Context, tx *db.Tx, actor access.Actor, patientID string) (templ.Component, error) {
+	all, err := flow.ByPatient(ctx, tx, patientID, 100)
+	if err != nil {
+		return nil, err
+	}
+	list := slices.DeleteFunc(all, func(c flow.Case) bool {
+		unsent := c.State == referral.StateDraft || c.State == referral.StateInReview || c.State == referral.StateDiscarded
+		return c.Kind != referral.Kind || unsent && actor.Org != c.From.Org && actor.Org != c.OwnerOrg
+	})
+	return patientSection(actor, patientID, list), nil
 }

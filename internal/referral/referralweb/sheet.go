@@ -11,6 +11,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/alliance"
 	"yilian/internal/calendar"
+	"yilian/internal/consent"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
@@ -246,6 +247,9 @@ func known(v *view, action string) url.Values {
 		at := nextSlot(v.Now)
 		out.Set("appointed_at", at.Format("2006-01-02"))
 		out.Set("appointed_time", at.Format("15:04"))
+	case referral.ActRefuseConsent:
+		out.Set("signed_by", string(consent.Self))
+		out.Set("form", string(consent.Written))
 	case referral.ActStart:
 		out.Set("care", referral.Outpatient)
 	case referral.ActComplete:
