@@ -201,27 +201,44 @@ func (s *Service) List(ctx context.Context, actor access.Actor, q Query) (Page, 
 		if out.Items, err = items(ctx, tx, ids); err != nil {
 			return err
 		}
-		out.Counts, err = flow.Counts(ctx, tx, flow.Query{Kind: Kind, Org: actor.Org, Side: q.Side, Urgency: q.Urgency, Text: q.Text, Open: q.Open})
+		out.Counts, err = worklistCounts(ctx, tx, actor.Org, q)
 		return err
 	})
 	return out, err
 }
 
+// worklistWhere are the cases of an institution's worklist: as sender or
+// reviewer from the draft on, as receiver from submission on.
+const worklistWhere = `
+	((c.from_org = $1 AND CAST($2 AS TEXT) <> 'to') OR (c.owner_org = $1 AND CAST($2 AS TEXT) <> 'to')
+		OR (c.to_org = $1 AND CAST($2 AS TEXT) <> 'from' AND r.submitted_at IS NOT NULL))
+	AND (CAST($3 AS TEXT) = '' OR c.state = $3)
+	AND (CAST($4 AS TEXT) = '' OR c.urgency = $4)
+	AND (CAST($5 AS TEXT) = '' OR c.number LIKE CAST($5 AS TEXT) || '%' OR c.subject LIKE '%' || CAST($5 AS TEXT) || '%')
+	AND (NOT CAST($6 AS BOOLEAN) OR c.closed_at IS NULL)`
+
+func (q Query) args(org string) []any {
+	return []any{org, string(q.Side), q.State, q.Urgency, strings.TrimSpace(q.Text), q.Open}
+}
+
 func worklist(ctx context.Context, tx *db.Tx, org string, q Query) ([]string, error) {
 	return db.List(ctx, tx, db.Value[string], `
-		SELECT c.id FROM flow_case c JOIN referral r ON r.id = c.id
-		WHERE ((c.from_org = $1 AND CAST($2 AS TEXT) <> 'to') OR (c.owner_org = $1 AND CAST($2 AS TEXT) <> 'to')
-			OR (c.to_org = $1 AND CAST($2 AS TEXT) <> 'from' AND r.submitted_at IS NOT NULL))
-		  AND (CAST($3 AS TEXT) = '' OR c.state = $3)
-		  AND (CAST($4 AS TEXT) = '' OR c.urgency = $4)
-		  AND (CAST($5 AS TEXT) = '' OR c.number LIKE CAST($5 AS TEXT) || '%' OR c.subject LIKE '%' || CAST($5 AS TEXT) || '%')
-		  AND (NOT CAST($6 AS BOOLEAN) OR c.closed_at IS NULL)
+		SELECT c.id FROM flow_case c JOIN referral r ON r.id = c.id WHERE `+worklistWhere+`
 		ORDER BY CASE WHEN c.closed_at IS NULL THEN 0 ELSE 1 END,
 			CASE WHEN c.closed_at IS NULL THEN CASE c.urgency WHEN 'I' THEN 1 WHEN 'II' THEN 2 WHEN 'III' THEN 3 ELSE 4 END ELSE 0 END,
 			CASE WHEN c.closed_at IS NULL AND r.contracted THEN 0 ELSE 1 END,
 			c.due_at NULLS LAST, c.closed_at DESC, c.id
 		LIMIT $7 OFFSET $8`,
-		org, string(q.Side), q.State, q.Urgency, strings.TrimSpace(q.Text), q.Open, q.Limit+1, q.Offset)
+		append(q.args(org), q.Limit+1, q.Offset)...)
+}
+
+func worklistCounts(ctx context.Context, tx *db.Tx, org string, q Query) ([]flow.StateCount, error) {
+	q.State = ""
+	return db.List(ctx, tx, func(scan db.Scan) (s flow.StateCount, err error) {
+		s.Kind = Kind
+		return s, scan(&s.State, &s.N)
+	}, `SELECT c.state, count(*) FROM flow_case c JOIN referral r ON r.id = c.id WHERE `+worklistWhere+` GROUP BY c.state ORDER BY c.state`,
+		q.args(org)...)
 }
 
 // items reads the lines of cases in the order of ids.

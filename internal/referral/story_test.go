@@ -365,6 +365,13 @@ func TestVillageIsReviewedByItsCentre(t *testing.T) {
 		}
 		_, err = s.View(ctx, w.Centre, c.ID)
 		refused(t, err, errs.NotFound, "没有找到")
+		for want, who := range []access.Actor{w.Centre, w.Head} { // nothing yet for the hospital, one for the reviewer
+			page, err := s.List(ctx, who, referral.Query{})
+			must(t, err)
+			if len(page.Items) != want || len(page.Counts) != want {
+				t.Errorf("%s sees %d, counts %+v", who.Name, len(page.Items), page.Counts)
+			}
+		}
 		c, err = s.Return(ctx, w.Head, w.Ref(c), "incomplete", "补心电图")
 		must(t, err)
 		if c.State != referral.StateDraft || c.Owner != w.VillageDoctor.Person {
