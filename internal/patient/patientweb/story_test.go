@@ -4,8 +4,6 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/chromedp/chromedp/kb"
-
 	"yilian/internal/db/dbtest"
 	"yilian/internal/web/webtest"
 )
@@ -31,9 +29,11 @@ func TestClerkEntersAPerson(t *testing.T) {
 	webtest.Type(b, "[name=region_text]", "黄田铺")
 	webtest.Until(b, "document.querySelectorAll('.combo-item').length > 0")
 	webtest.Screenshot(b, "patient-new")
-	webtest.Key(b, kb.ArrowDown+kb.Enter)
+	webtest.Click(b, ".combo-item")
+	webtest.Until(b, "document.querySelector('[name=region]').value.startsWith('431102103')")
 	webtest.Click(b, "#patient-form button[type=submit]")
 	webtest.Until(b, "document.querySelector('h1, h2')?.innerText.includes('张桂兰') && location.pathname.length > 12")
+	webtest.Until(b, "document.body.innerText.includes('黄田铺镇')")
 	webtest.Screenshot(b, "patient-page")
 	webtest.Click(b, ".masked-show")
 	webtest.Until(b, "document.querySelector('.revealed')?.innerText == '"+card+"'")
