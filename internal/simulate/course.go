@@ -57,7 +57,19 @@ func (s *simulation) live(ctx context.Context) error {
 			}
 		}
 	}
+	// What happened before yesterday has been read.
+	l.plan(s.now.Add(-20*time.Hour), l.read)
 	return l.run(ctx)
+}
+
+// read marks everybody's notices as read.
+func (l *life) read(ctx context.Context) error {
+	for _, p := range l.staff.people {
+		if err := l.app.Messages.ReadAll(ctx, p.actor); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // recent is how long ago a case began that now stands in a state.
@@ -73,9 +85,22 @@ func (s *simulation) recent(state string) time.Duration {
 	return s.rng.between(2*1440, 4*1440)
 }
 
+// waits reports whether cases that stand in a state wait for the receiving
+// centre or the referring doctor.
+func waits(state string) bool {
+	switch state {
+	case referral.StateSubmitted, referral.StateAwaitingInfo, referral.StateAccepted, referral.StateDeclined, referral.StateNoShow:
+		return true
+	}
+	return false
+}
+
 // begin plans one referral out of a centre.
 func (l *life) begin(ctx context.Context, centre string, at time.Time, stop string) error {
 	v := pick(l.rng, vignettes())
+	for waits(stop) && v.urgency == "II" && !l.rng.chance(12) {
+		v = pick(l.rng, vignettes()) // urgent cases do not lie around
+	}
 	who, ok := l.folk.find(l.rng, centre, v, calendar.DateOf(at))
 	if !ok {
 		return nil // nobody of that age lives there

@@ -35,14 +35,14 @@ func Routes(site *web.Site, svc *account.Service) *Handlers {
 	h.ownRoutes(site)
 	h.manageRoutes(site)
 	site.Menu(
-		web.Item{Group: "系统", Title: "我的账号", Icon: "user", Path: "/account", Order: 990},
-		web.Item{Group: "系统", Title: "账号管理", Icon: "users", Path: "/accounts", Order: 900,
+		web.Item{Group: "系统管理", Title: "我的账号", Icon: "user", Path: "/account", Order: 990},
+		web.Item{Group: "系统管理", Title: "账号管理", Icon: "users", Path: "/accounts", Order: 900,
 			Rights: []string{string(access.AccountCreate), string(access.AccountLock)}},
-		web.Item{Group: "系统", Title: "登录策略", Icon: "shield-lock", Path: "/accounts/policy", Order: 905,
+		web.Item{Group: "系统管理", Title: "登录策略", Icon: "shield-lock", Path: "/accounts/policy", Order: 905,
 			Rights: []string{string(access.AccountPolicy)}},
-		web.Item{Group: "系统", Title: "岗位审批", Icon: "user-check", Path: "/accounts/approvals", Order: 906,
+		web.Item{Group: "系统管理", Title: "岗位审批", Icon: "user-check", Path: "/accounts/approvals", Order: 906,
 			Rights: []string{string(access.AccountApprove)}},
-		web.Item{Group: "系统", Title: "系统客户端", Icon: "plug", Path: "/clients", Order: 950,
+		web.Item{Group: "系统管理", Title: "系统客户端", Icon: "plug", Path: "/clients", Order: 950,
 			Rights: []string{string(access.JobsManage)}},
 	)
 	return h

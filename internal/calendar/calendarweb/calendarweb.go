@@ -30,7 +30,7 @@ type face struct {
 // who is signed in may look; loading a year needs calendar.manage.
 func Routes(site *web.Site, d *db.DB, svc *calendar.Service, log *audit.Log) {
 	f := &face{d: d, svc: svc, log: log}
-	site.Menu(web.Item{Group: "系统管理", Title: "工作日历", Icon: "calendar", Path: "/calendar", Order: 820})
+	site.Menu(web.Item{Group: "政策与日历", Title: "工作日历", Icon: "calendar", Path: "/calendar", Order: 820})
 	site.Handle("GET /calendar", f.show)
 	site.Handle("POST /calendar/preview", f.preview)
 	site.Handle("POST /calendar", f.upload)

@@ -24,7 +24,7 @@ func Routes(site *web.Site, svc *message.Service) {
 	site.Handle("GET /notices/bell", h.bell)
 	site.Handle("GET /notices/{id}", h.open)
 	site.Handle("POST /notices/read", h.readAll)
-	site.Menu(web.Item{Group: "服务", Title: "患者消息", Icon: "message-2", Path: "/messages", Order: 400,
+	site.Menu(web.Item{Group: "业务协同", Title: "患者消息", Icon: "message-2", Path: "/messages", Order: 25,
 		Rights: []string{string(access.MessageRead)}})
 }
 

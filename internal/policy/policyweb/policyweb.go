@@ -16,7 +16,7 @@ import (
 // Routes adds the pages of the policy documents and their entry in the menu.
 // Everybody who is signed in may read them.
 func Routes(site *web.Site, book *policy.Book) {
-	site.Menu(web.Item{Group: "系统管理", Title: "政策文件", Icon: "book", Path: "/policy", Order: 810})
+	site.Menu(web.Item{Group: "政策与日历", Title: "政策文件", Icon: "book", Path: "/policy", Order: 810})
 	site.Handle("GET /policy", func(w http.ResponseWriter, r *http.Request) error {
 		return web.Render(w, r, http.StatusOK, listPage(book.Profiles()))
 	})
