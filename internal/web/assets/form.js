@@ -69,7 +69,8 @@
 		var form = hit(e, 'form[data-measure]');
 		if (!form || !form._measure) return;
 		var choice = e.target.matches('input[type=radio],input[type=checkbox]');
-		if (e.type === 'change' ? !choice : choice || hit(e, 'button,a,.combo-item')) form._measure.n++;
+		if (e.target.matches('.combo:not([data-free]) [role=combobox]')) return; // searching and choosing is one: the code counts
+		if (e.type === 'change' ? !choice : choice || hit(e, 'button,a')) form._measure.n++;
 	}
 	function submitted(e) {
 		var form = e.target;
