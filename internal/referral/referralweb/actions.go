@@ -39,7 +39,7 @@ type action struct {
 // actions are the actions that a case offers under its own address. Sending a
 // draft has a page of its own.
 var actions = map[string]action{
-	flow.ActionClaim:          {"hand-stop", true, "已接手，这张单子现在由您负责", func(c call) (flow.Case, error) { return c.p.Service.Claim(c.ctx, c.actor, c.ref) }},
+	flow.ActionClaim:          {"user-check", true, "已接手，这张单子现在由您负责", func(c call) (flow.Case, error) { return c.p.Service.Claim(c.ctx, c.actor, c.ref) }},
 	referral.ActPass:          {"check", true, "审核通过，已送接收机构", func(c call) (flow.Case, error) { return c.p.Service.Pass(c.ctx, c.actor, c.ref, c.comment()) }},
 	referral.ActReturn:        {"arrow-back-up", false, "已退回转诊医生修改", reasoned((*referral.Service).Return)},
 	referral.ActDiscard:       {"trash", false, "草稿已作废", reasoned((*referral.Service).Discard)},

@@ -134,3 +134,12 @@ func (l worklist) emptyText() (title, hint string) {
 func (l worklist) pages() web.Pages {
 	return web.Pages{Page: l.Number, Size: pageSize, Total: int(l.Total), URL: l.url()}
 }
+
+// otherSide heads the column of the institutions: the reader's own is not
+// repeated on every line.
+func (l worklist) otherSide() string {
+	if l.Query.Side == flow.To {
+		return "转出机构 → 科室"
+	}
+	return "转入机构和科室"
+}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
@@ -126,21 +127,32 @@ func rateUnit(r referral.Rate) string {
 	return "%"
 }
 
-func waitText(w referral.Waits, p90 bool) string {
+// waitFigure is a waiting time as a number and its unit.
+func waitFigure(n int, d time.Duration) (value, unit string) {
+	one := func(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }
 	switch {
-	case w.N == 0:
-		return "不可计算"
-	case p90:
-		return span(w.P90)
+	case n == 0:
+		return "不可计算", ""
+	case d < time.Minute:
+		return "＜1", "分钟"
+	case d < time.Hour:
+		return strconv.Itoa(int(d / time.Minute)), "分钟"
+	case d < 48*time.Hour:
+		return one(d.Hours()), "小时"
 	}
-	return span(w.Median)
+	return one(d.Hours() / 24), "天"
+}
+
+func waitText(n int, d time.Duration) string {
+	value, unit := waitFigure(n, d)
+	return value + unit
 }
 
 func waitNote(w referral.Waits) string {
 	if w.N == 0 {
 		return "所选期间没有已受理的转诊"
 	}
-	return "n = " + strconv.Itoa(w.N)
+	return "90% 在 " + waitText(w.N, w.P90) + "内 · n = " + strconv.Itoa(w.N)
 }
 
 // stateRow is one state over all directions.
@@ -171,7 +183,7 @@ func (o overview) states() []stateRow {
 	return out
 }
 
-// accepted, arrived, reported and closed are the steps of one month's cases.
+// reported counts the cases of a month whose report back has been sent.
 func reported(c referral.Counts) (n int64) {
 	for _, s := range c.ByState {
 		if s.State == referral.StateCompleted {
@@ -197,7 +209,7 @@ func arrived(c referral.Counts) (n int64) {
 	return n
 }
 
-// busiest lists the months, newest first, as Overview has them.
+// months lists the months, newest first, as Overview has them.
 func (o overview) months() []referral.Month {
 	out := slices.Clone(o.Months)
 	slices.SortStableFunc(out, func(a, b referral.Month) int { return cmp.Compare(b.Month, a.Month) })
