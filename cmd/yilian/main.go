@@ -4,7 +4,10 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,9 +22,9 @@ type command struct {
 }
 
 var commands = []command{
-	{"demo", "[--addr 127.0.0.1:8080] [--data DIR]", "演示：自带零陵区医联体与虚构居民", demo},
-	{"serve", "--config FILE", "启动服务", serve},
-	{"admin", "--config FILE", "建立首批管理员账号（新系统只做一次）", admin},
+	{"demo", "[--addr 127.0.0.1:8080] [--data DIR] [--verbose]", "演示：自带零陵区医联体与虚构居民", demo},
+	{"serve", "--config FILE [--verbose]", "启动服务（--verbose 记录每个请求）", serve},
+	{"admin", "--config FILE", "建立三位管理员账号（新系统只做一次）", admin},
 	{"migrate", "--config FILE", "升级数据库后退出", migrate},
 	{"backup", "--config FILE | --data DIR  --to FILE", "备份数据库（密钥文件请另行妥善保存）", backup},
 	{"restore", "--config FILE | --data DIR  --from FILE", "恢复到空数据库，并校验审计链", restore},
@@ -31,37 +34,62 @@ var commands = []command{
 }
 
 func main() {
+	logFrom(slog.LevelWarn)
+	// A limit on the size of files must refuse one write, as a full disk does,
+	// and not end the program.
+	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err == nil {
-		return
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	os.Exit(exitCode(ctx, run(ctx, os.Args[1:])))
+}
+
+// exitCode says what went wrong: 2 for a command line, file or setting that
+// the caller mends, 1 for the rest.
+func exitCode(ctx context.Context, err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		usage(os.Stdout)
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "已中断，命令没有做完")
+		return 1
 	}
 	fmt.Fprintln(os.Stderr, "错误："+err.Error())
 	if errs.Is(err, errs.Invalid) {
-		os.Exit(2)
+		return 2
 	}
-	os.Exit(1)
+	return 1
+}
+
+// logFrom sends log lines of the level and above to the standard error.
+func logFrom(level slog.Level) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
 }
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		usage()
+		usage(os.Stderr)
 		return errs.E(errs.Invalid, "请写明要做什么")
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		return flag.ErrHelp
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
 			return c.run(ctx, args[1:])
 		}
 	}
-	usage()
+	usage(os.Stderr)
 	return errs.E(errs.Invalid, "不认识的命令 %q", args[0])
 }
 
-func usage() {
-	fmt.Fprintln(os.Stderr, "用法：yilian 命令 [选项]")
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "用法：yilian 命令 [选项]")
 	for _, c := range commands {
-		fmt.Fprintf(os.Stderr, "  %-8s %-48s %s\n", c.name, c.usage, c.what)
+		fmt.Fprintf(w, "  %-8s %-48s %s\n", c.name, c.usage, c.what)
 	}
 }
 

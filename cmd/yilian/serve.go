@@ -4,29 +4,11 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
 	"path/filepath"
-	"time"
 
 	"yilian/internal/app"
 	"yilian/internal/errs"
-	"yilian/internal/simulate"
 )
-
-// options reads the flags of a subcommand; unknown ones and leftovers are
-// refused in Chinese.
-func options(name string, args []string, define func(*flag.FlagSet)) error {
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	define(fs)
-	if err := fs.Parse(args); err != nil {
-		return errs.Because(err, errs.Invalid, "%s 的选项有误：%v", name, err)
-	}
-	if fs.NArg() > 0 {
-		return errs.E(errs.Invalid, "%s 不接受 %q", name, fs.Arg(0))
-	}
-	return nil
-}
 
 // where reads --config or --data and returns the configuration they mean.
 func where(name string, args []string, more func(*flag.FlagSet)) (app.Config, error) {
@@ -56,7 +38,7 @@ func inFolder(dir string) app.Config {
 }
 
 func serve(ctx context.Context, args []string) error {
-	cfg, err := where("serve", args, nil)
+	cfg, err := where("serve", args, verbosity)
 	if err != nil {
 		return err
 	}
@@ -93,27 +75,4 @@ func migrate(ctx context.Context, args []string) error {
 	v, err := a.DB.Version(ctx)
 	fmt.Printf("数据库版本 %d\n", v)
 	return err
-}
-
-func demo(ctx context.Context, args []string) error {
-	addr, data := "", ""
-	err := options("demo", args, func(fs *flag.FlagSet) {
-		fs.StringVar(&addr, "addr", "127.0.0.1:8080", "")
-		fs.StringVar(&data, "data", filepath.Join("data", "demo"), "")
-	})
-	if err != nil {
-		return err
-	}
-	cfg := inFolder(data)
-	cfg.Address, cfg.Demo, cfg.Founded = addr, true, simulate.Founded(time.Now())
-	a, err := app.Open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	world, err := simulate.Demo(ctx, a)
-	if err != nil {
-		return err
-	}
-	return quiet(a.Serve(ctx, func(addr string) { world.Announce("http://" + addr) }))
 }

@@ -16,7 +16,6 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
-	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
@@ -65,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, cfg.Database)
+	d, err := openDatabase(ctx, cfg.Database)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +89,7 @@ func (a *App) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if a.Keys, err = a.keys(ctx); err != nil {
+	if a.Keys, err = keysOf(ctx, a.DB, a.Config); err != nil {
 		return err
 	}
 	a.assemble()
@@ -102,45 +101,6 @@ func (a *App) prepare(ctx context.Context) error {
 	}
 	a.routes()
 	return nil
-}
-
-// keyMark is set once the database holds values sealed under a key file.
-const keyMark = "keys.made"
-
-// keys loads the key file. It makes one for a new database only: a database
-// whose keys are missing must not get others, or its numbers are lost.
-func (a *App) keys(ctx context.Context) (*crypto.Keyring, error) {
-	path := a.Config.KeyFile
-	if _, err := os.Stat(path); err == nil {
-		k, err := crypto.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		return k, a.mark(ctx)
-	}
-	var marked int64
-	err := a.DB.View(ctx, func(tx *db.Tx) (err error) {
-		marked, err = db.Count(ctx, tx, `SELECT count(*) FROM setting WHERE name = $1`, keyMark)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if marked > 0 {
-		return nil, errs.E(errs.Unavailable, "找不到密钥文件 %s，而数据库里已有用它加密的内容。请把原来的密钥文件放回原处；不要新建，否则身份证号、电话和病历内容将无法读出", path)
-	}
-	k, err := crypto.Create(path, a.Config.Suite)
-	if err != nil {
-		return nil, err
-	}
-	return k, a.mark(ctx)
-}
-
-func (a *App) mark(ctx context.Context) error {
-	return a.DB.Tx(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING`, keyMark)
-		return err
-	})
 }
 
 // assemble builds the modules, lowest first.

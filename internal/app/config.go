@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"yilian/internal/crypto"
+	"yilian/internal/db"
 	"yilian/internal/errs"
 )
 
@@ -88,6 +89,9 @@ func (c Config) check(path string) error {
 	var f errs.Form
 	if c.Suite != "" && c.Suite != "sm" && c.Suite != "intl" {
 		f.Add("suite", "配置文件 %s：suite 只能是 \"sm\"（国密）或 \"intl\"（国际算法）", path)
+	}
+	if strings.Contains(c.Database, "://") && !db.IsPostgres(c.Database) {
+		f.Add("database", "配置文件 %s：database 应是文件路径（SQLite）或 postgres:// 开头的地址", path)
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		f.Add("tls", "配置文件 %s：tls.certificate 与 tls.key 要一起填写", path)

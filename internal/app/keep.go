@@ -20,23 +20,6 @@ import (
 	"yilian/internal/patient"
 )
 
-// existing opens a database that must be there, with its keys, without the
-// rest of the program.
-func existing(ctx context.Context, cfg Config) (*db.DB, *crypto.Keyring, error) {
-	cfg = cfg.filled(".")
-	if !db.IsPostgres(cfg.Database) {
-		if _, err := os.Stat(cfg.Database); err != nil {
-			return nil, nil, errs.Because(err, errs.Invalid, "没有找到数据库文件 %s", cfg.Database)
-		}
-	}
-	keys, err := crypto.Load(cfg.KeyFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	d, err := db.Open(ctx, cfg.Database)
-	return d, keys, err
-}
-
 // Backup writes the database to a new file, complete or not at all. It may run
 // while the program serves.
 func Backup(ctx context.Context, cfg Config, to string) (rows int64, err error) {
@@ -51,10 +34,13 @@ func Backup(ctx context.Context, cfg Config, to string) (rows int64, err error) 
 	}
 	defer os.Remove(part.Name())
 	rows, err = d.Backup(ctx, part)
-	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
-		return 0, err
+	if err = errors.Join(err, part.Sync(), part.Close()); err == nil {
+		err = os.Rename(part.Name(), to)
 	}
-	return rows, os.Rename(part.Name(), to)
+	if err != nil && errs.KindOf(err) == errs.Internal {
+		err = errs.Because(err, errs.Unavailable, "备份没有写成，没有留下文件。请检查 %s 的磁盘空间和权限（%v）", filepath.Dir(to), err)
+	}
+	return rows, err
 }
 
 // Restore fills a new database and verifies the audit chain in it. The keys
@@ -65,7 +51,7 @@ func Restore(ctx context.Context, cfg Config, r io.Reader) (rows int64, report a
 	if err != nil {
 		return 0, report, err
 	}
-	d, err := db.Open(ctx, cfg.Database)
+	d, err := openDatabase(ctx, cfg.Database)
 	if err != nil {
 		return 0, report, err
 	}
@@ -73,7 +59,8 @@ func Restore(ctx context.Context, cfg Config, r io.Reader) (rows int64, report a
 	if err := d.Migrate(ctx); err != nil {
 		return 0, report, err
 	}
-	if rows, err = d.Restore(ctx, r); err != nil {
+	rows, err = d.Restore(ctx, r, func(tx *db.Tx) error { return belong(ctx, tx, keys, cfg.KeyFile) })
+	if err != nil {
 		return 0, report, err
 	}
 	report, err = verify(ctx, d, keys)
@@ -102,7 +89,7 @@ func verify(ctx context.Context, d *db.DB, keys *crypto.Keyring) (audit.Report, 
 // OpenBench opens a database for measuring, with keys beside it that protect
 // nothing.
 func OpenBench(ctx context.Context, target string) (*db.DB, *crypto.Keyring, error) {
-	d, err := db.Open(ctx, target)
+	d, err := openDatabase(ctx, target)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,7 +177,7 @@ func FirstAdmins(ctx context.Context, cfg Config) ([]Admin, error) {
 			Login: admin.Login, Name: admin.Title, Posts: []account.NewPost{{Role: role, Org: home.ID, OrgName: home.Name}},
 		}, admin.Password, true)
 		if err != nil {
-			return nil, err
+			return out, err // what was made has been given its password
 		}
 		out = append(out, admin)
 	}

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -111,8 +112,9 @@ func dump(ctx context.Context, tx *Tx, table string, enc *json.Encoder) (int64, 
 
 // Restore fills an empty, migrated database from a backup. It refuses a
 // database that holds anything, a backup of another version, and a backup that
-// ends early; in each case nothing is written.
-func (d *DB) Restore(ctx context.Context, r io.Reader) (rows int64, err error) {
+// ends early or is damaged; in each case nothing is written. The checks see the
+// restored rows before they are committed and may refuse them.
+func (d *DB) Restore(ctx context.Context, r io.Reader, checks ...func(*Tx) error) (rows int64, err error) {
 	zip, err := gzip.NewReader(bufio.NewReaderSize(r, 1<<20))
 	if err != nil {
 		return 0, errs.Because(err, errs.Invalid, "这不是本系统的备份文件，或文件已损坏")
@@ -135,8 +137,19 @@ func (d *DB) Restore(ctx context.Context, r io.Reader) (rows int64, err error) {
 		if err := d.mustBeEmpty(ctx, tx); err != nil {
 			return err
 		}
-		rows, err = load(ctx, tx, dec)
-		return err
+		if rows, err = load(ctx, tx, dec); err != nil {
+			return err
+		}
+		// The end of the file carries the checksum of everything before it.
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return errs.Because(err, errs.Invalid, "备份文件已损坏：校验和不符，没有写入任何内容")
+		}
+		for _, check := range checks {
+			if err := check(tx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return rows, err
 }

@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/app"
 	"yilian/internal/db"
+	"yilian/internal/errs"
 )
 
 // Residents is how many synthetic residents the demo has.
@@ -28,7 +30,11 @@ const seed = 431102
 // platform: before the first of its six months.
 func Founded(now time.Time) time.Time { return now.AddDate(0, -6, -10) }
 
-const doneMark = "demo.done"
+// Settings that say how far the demo is.
+const (
+	begunMark = "demo.begun"
+	doneMark  = "demo.done"
+)
 
 // World is what the demo prints: one sign-in for each role, and the client.
 type World struct {
@@ -56,6 +62,9 @@ func Demo(ctx context.Context, a *app.App) (*World, error) {
 		w.Secret = secret
 		return w, nil
 	}
+	if err := begin(ctx, a); err != nil {
+		return nil, err
+	}
 	real := a.DB.Now
 	defer func() { a.DB.Now = real }()
 	now := real()
@@ -82,6 +91,18 @@ func mark(ctx context.Context, a *app.App) (secret string, done bool, err error)
 		return err
 	})
 	return secret, done, err
+}
+
+// begin marks that the demo is being made. A demo that was cut off half-way
+// cannot be continued: its people would be entered twice.
+func begin(ctx context.Context, a *app.App) error {
+	return a.DB.Tx(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, '1') ON CONFLICT (name) DO NOTHING`, begunMark)
+		if err == nil && n == 0 {
+			err = errs.E(errs.Conflict, "上一次建立演示数据时被中断，数据不完整：请删除文件夹 %s 后重新运行", filepath.Dir(a.DB.Target()))
+		}
+		return err
+	})
 }
 
 // Announce prints the address and the sign-ins.
