@@ -26,6 +26,13 @@ var (
 	Phone = [2]int64{390, 844}
 )
 
+// Nothing here is a measurement: tests poll and go on at once. These only say
+// when to give up, on a machine that does other things too.
+const (
+	browserLife = 5 * time.Minute
+	patience    = 45 * time.Second
+)
+
 type testKey struct{}
 
 // Browser starts a headless Chromium of its own for the test and returns the
@@ -37,10 +44,27 @@ func Browser(t testing.TB) context.Context {
 		chromedp.Flag("lang", "zh-CN"), chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.Env("LANGUAGE=zh_CN", "LANG=zh_CN.UTF-8"),
 		chromedp.WindowSize(int(Desk[0]), int(Desk[1])))
-	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), browserLife)
 	ctx, stopAlloc := chromedp.NewExecAllocator(ctx, opts...)
 	ctx, stopTab := chromedp.NewContext(context.WithValue(ctx, testKey{}, t))
 	t.Cleanup(func() { stopTab(); stopAlloc(); stop() })
+	begin(ctx, t)
+	return ctx
+}
+
+// Person opens another window in the Chromium of browser with cookies and
+// storage of its own: somebody else at another computer. It ends with the test.
+func Person(t testing.TB, browser context.Context) context.Context {
+	t.Helper()
+	ctx, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(stop)
+	begin(ctx, t)
+	return ctx
+}
+
+// begin watches a new window and gives it the size of an old PC.
+func begin(ctx context.Context, t testing.TB) {
+	t.Helper()
 	watch(ctx, t)
 	enable := chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		_, err := cdp.Call(ctx, target, cdplog.Enable, cdp.Empty{})
@@ -49,7 +73,6 @@ func Browser(t testing.TB) context.Context {
 	if err := chromedp.Do(ctx, enable, Size(Desk)); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	return ctx
 }
 
 // watch collects what the pages complain about and fails the test at its end.
@@ -145,11 +168,11 @@ func Eval[T any](ctx context.Context, expression string) T {
 	return v
 }
 
-// Until waits until a JavaScript expression is true, at most ten seconds.
+// Until waits until a JavaScript expression is true.
 func Until(ctx context.Context, expression string) {
 	t, _ := ctx.Value(testKey{}).(testing.TB)
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
 		if Eval[bool](ctx, "!!("+expression+")") {
 			return
 		}
