@@ -151,7 +151,9 @@ func save(name string, png []byte) error {
 func Do(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
 	t, _ := ctx.Value(testKey{}).(testing.TB)
 	t.Helper()
-	if err := chromedp.Do(ctx, actions...); err != nil {
+	limited, stop := context.WithTimeout(ctx, patience)
+	defer stop()
+	if err := chromedp.Do(limited, actions...); err != nil {
 		Screenshot(ctx, "failed-"+strings.ReplaceAll(t.Name(), "/", "-"))
 		t.Fatalf("browser: %v", err)
 	}
