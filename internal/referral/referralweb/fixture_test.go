@@ -16,6 +16,7 @@ import (
 	"github.com/a-h/templ"
 
 	"yilian/internal/access"
+	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/flow"
@@ -160,4 +161,11 @@ func render(t *testing.T, c templ.Component) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// dateOf is the business day of the world's clock.
+func dateOf(f *fixture) calendar.Date { return calendar.DateOf(f.w.Now) }
+
+func (f *fixture) submitGet(path string) *httptest.ResponseRecorder {
+	return f.send(httptest.NewRequest(http.MethodGet, path, nil))
 }
