@@ -4,6 +4,7 @@
 package home
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -31,6 +32,11 @@ type Pages struct {
 	// Landing says where a post begins that has no cases to work on
 	// (administrators, bureaus, residents); "" means the to-do list.
 	Landing func(actor access.Actor) string
+	// Alive reports whether the session of a request may still be served; an
+	// event stream ends when not. nil: always.
+	Alive func(ctx context.Context) bool
+	// Heartbeat is how often an event stream is kept open and asks Alive; 0: 20 s.
+	Heartbeat time.Duration
 }
 
 // Routes registers the pages.
@@ -166,7 +172,7 @@ func (p *Pages) events(w http.ResponseWriter, r *http.Request) error {
 	}
 	changes, end := p.Flow.Subscribe()
 	defer end()
-	beat := time.NewTicker(heartbeat)
+	beat := time.NewTicker(cmp.Or(p.Heartbeat, heartbeat))
 	defer beat.Stop()
 	for {
 		var err error
@@ -179,6 +185,9 @@ func (p *Pages) events(w http.ResponseWriter, r *http.Request) error {
 			}
 			_, err = fmt.Fprintf(w, "id: %s\nevent: changed\ndata: %s todo %s\n\n", c.Event, p.topic(c.Kind), c.Case)
 		case <-beat.C:
+			if p.Alive != nil && !p.Alive(r.Context()) {
+				return nil // locked, signed out or another person: nothing more for this page
+			}
 			_, err = fmt.Fprint(w, ": still here\n\n")
 		}
 		if err != nil {

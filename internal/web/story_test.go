@@ -131,8 +131,7 @@ func TestLock(t *testing.T) {
 	webtest.Screenshot(ctx, "web-lock")
 	webtest.Until(ctx, "document.getElementById('lock').open")
 	webtest.Type(ctx, "#lock [name=password]", "wrong"+kb.Enter)
-	webtest.Until(ctx, "document.querySelector('[data-unlock-error]').textContent.includes('密码不对')")
-	webtest.Script(ctx, "document.querySelector('#lock [name=password]').value = ''")
+	webtest.Until(ctx, "document.querySelector('[data-unlock] [data-say]').textContent.includes('密码不对')")
 	webtest.Type(ctx, "#lock [name=password]", "right"+kb.Enter)
 	webtest.Until(ctx, "!document.getElementById('lock').open")
 	if got := webtest.Eval[string](ctx, "document.querySelector('[name=summary]').value"); got != "没写完" {

@@ -36,13 +36,13 @@ func Routes(site *web.Site, svc *account.Service) *Handlers {
 	h.manageRoutes(site)
 	site.Menu(
 		web.Item{Group: "系统管理", Title: "我的账号", Icon: "user", Path: "/account", Order: 990},
-		web.Item{Group: "系统管理", Title: "账号管理", Icon: "users", Path: "/accounts", Order: 900,
+		web.Item{Group: "系统管理", Title: "账号管理", Icon: "users", Path: "/accounts", Order: 800,
 			Rights: []string{string(access.AccountCreate), string(access.AccountLock)}},
-		web.Item{Group: "系统管理", Title: "登录策略", Icon: "shield-lock", Path: "/accounts/policy", Order: 905,
+		web.Item{Group: "系统管理", Title: "登录策略", Icon: "shield-lock", Path: "/accounts/policy", Order: 804,
 			Rights: []string{string(access.AccountPolicy)}},
-		web.Item{Group: "系统管理", Title: "岗位审批", Icon: "user-check", Path: "/accounts/approvals", Order: 906,
+		web.Item{Group: "系统管理", Title: "岗位审批", Icon: "user-check", Path: "/accounts/approvals", Order: 802,
 			Rights: []string{string(access.AccountApprove)}},
-		web.Item{Group: "系统管理", Title: "系统客户端", Icon: "plug", Path: "/clients", Order: 950,
+		web.Item{Group: "系统管理", Title: "系统客户端", Icon: "plug", Path: "/clients", Order: 806,
 			Rights: []string{string(access.JobsManage)}},
 	)
 	return h
@@ -67,13 +67,28 @@ func (h *Handlers) sessionRoutes(site *web.Site) {
 	site.Handle("POST /posts", h.switchPost)
 }
 
-type sessionKey struct{}
+type (
+	sessionKey struct{}
+	tokenKey   struct{}
+)
 
 // SessionFrom returns the session of a signed-in request; the app makes the
 // frame of it.
 func SessionFrom(ctx context.Context) (account.Session, bool) {
 	n, ok := ctx.Value(sessionKey{}).(account.Session)
 	return n, ok
+}
+
+// Key names the person and post of a session for Frame.Key: the pages of one
+// browser compare it to see that somebody else has signed in.
+func Key(n account.Session) string { return n.Account.ID + "/" + n.Post.ID }
+
+// Alive reports whether the session of a request that takes long (an event
+// stream) may still be served: not ended, not locked, not replaced.
+func (h *Handlers) Alive(ctx context.Context) bool {
+	token, _ := ctx.Value(tokenKey{}).(string)
+	n, err := h.svc.Resolve(ctx, token)
+	return err == nil && !n.Locked && n.Stage == account.StageOpen
 }
 
 func session(r *http.Request) account.Session {

@@ -39,7 +39,7 @@ func (h *Handlers) Middleware(next http.Handler) http.Handler {
 			return
 		}
 		n.IP = ip(r)
-		ctx := context.WithValue(r.Context(), sessionKey{}, n)
+		ctx := context.WithValue(context.WithValue(r.Context(), sessionKey{}, n), tokenKey{}, token(r))
 		r = r.WithContext(ctx)
 		path := r.URL.Path
 		always := path == "/logout" || path == "/switch"
@@ -84,19 +84,14 @@ func read(r *http.Request) bool { return r.Method == http.MethodGet || r.Method 
 
 const goneText = "登录已失效（退出、超过 12 小时或被管理员结束）。"
 
-// signedOut answers a request without a session. A form that was being sent
-// stays on its page: the person signs in in another window and sends it again.
+// signedOut answers a request without a session. What was typed stays on its
+// page: the person signs in over it, or in another window, and sends it again.
 func (h *Handlers) signedOut(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case script(r):
 		return plain(w, http.StatusUnauthorized, goneText+"请重新登录。")
-	case web.IsFragment(r) && read(r):
-		w.Header().Set("HX-Redirect", "/login?next="+url.QueryEscape(here(r)))
-		w.WriteHeader(http.StatusUnauthorized)
-		return nil
 	case web.IsFragment(r):
-		toast(w)
-		return web.Render(w, r, http.StatusUnauthorized, goneToast())
+		return covered(w, http.StatusUnauthorized)
 	case read(r):
 		return web.Redirect(w, r, withNext("/login", r.URL.RequestURI()))
 	}
@@ -110,9 +105,7 @@ func (h *Handlers) locked(w http.ResponseWriter, r *http.Request, n account.Sess
 	case script(r):
 		return plain(w, http.StatusLocked, text)
 	case web.IsFragment(r):
-		w.Header().Set("HX-Trigger", `{"session:locked":{}}`) // the shell shows its lock screen
-		toast(w)
-		return web.Render(w, r, http.StatusLocked, lockedToast(text))
+		return covered(w, http.StatusLocked)
 	case read(r):
 		return web.Redirect(w, r, withNext("/unlock", r.URL.RequestURI()))
 	}
@@ -127,20 +120,13 @@ func (h *Handlers) locked(w http.ResponseWriter, r *http.Request, n account.Sess
 	return web.Render(w, r, http.StatusLocked, unlockPage(p, nil))
 }
 
-// here is the page that a fragment was asked for from.
-func here(r *http.Request) string {
-	for _, name := range []string{"HX-Current-URL", "Referer"} {
-		if u, err := url.Parse(r.Header.Get(name)); err == nil && u.Path != "" {
-			return safeNext(u.RequestURI())
-		}
-	}
-	return "/"
-}
-
-func toast(w http.ResponseWriter) {
-	w.Header().Set("HX-Retarget", "#toasts")
-	w.Header().Set("HX-Reswap", "beforeend")
+// covered answers a part of a page with a status alone: the shell covers the
+// page with its sign-in, and what was typed stays there.
+func covered(w http.ResponseWriter, status int) error {
+	w.Header().Set("HX-Reswap", "none")
 	w.Header().Set("HX-Push-Url", "false")
+	w.WriteHeader(status)
+	return nil
 }
 
 func plain(w http.ResponseWriter, status int, text string) error {

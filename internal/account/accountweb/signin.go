@@ -1,6 +1,7 @@
 package accountweb
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -34,15 +35,28 @@ func (h *Handlers) login(w http.ResponseWriter, r *http.Request) error {
 	o, err := h.svc.SignIn(r.Context(), account.Credentials{
 		Login: f.Login, Password: r.PostFormValue("password"), IP: ip(r), Agent: r.UserAgent(), Over: token(r),
 	})
-	switch errs.KindOf(err) {
-	case errs.Invalid, errs.Forbidden:
+	if k := errs.KindOf(err); err != nil && !script(r) && (k == errs.Invalid || k == errs.Forbidden) {
 		return web.Render(w, r, web.Status(err), loginPage(f, err))
 	}
 	if err != nil {
 		return err
 	}
 	h.setCookie(w, r, o.Token)
+	if script(r) {
+		return enteredOver(w, o.Session)
+	}
 	return onward(w, r, o.Session.Stage, f.Next)
+}
+
+// enteredOver tells the page that somebody signed in over who it is, and where he
+// has to go first; the page decides whether what was typed is his.
+func enteredOver(w http.ResponseWriter, n account.Session) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(struct {
+		Key  string `json:"key"`
+		Next string `json:"next"`
+	}{Key(n), stagePath(n.Stage)})
 }
 
 func (h *Handlers) factorPage(w http.ResponseWriter, r *http.Request) error {

@@ -1,5 +1,6 @@
 // What every page of Yilian does in the browser: the drawer, ticking clocks, live
-// parts, the idle lock, the bar for a lost connection. Forms are in form.js.
+// parts, definitions of figures, the bar for a lost connection. Forms are in
+// form.js, locking and change of person in session.js.
 // Written for Chrome 109, no inline scripts.
 (function () {
 	'use strict';
@@ -8,8 +9,8 @@
 	function on(type, fn, opts) { document.addEventListener(type, fn, opts); }
 	function hit(e, sel) { return e.target && e.target.closest ? e.target.closest(sel) : null; }
 
-	// what form.js uses, and where it hangs in
-	var app = window.yilian = { all: all, hit: hit, el: el, on: on, toast: toast, lost: function () { return lost; }, starting: [], preparing: [] };
+	// what form.js and session.js use, and where they hang in
+	var app = window.yilian = { all: all, hit: hit, el: el, on: on, toast: toast, lost: function () { return lost; }, pause: pause, resume: resume, starting: [], preparing: [] };
 
 	// ---- sentences at the corner
 	function el(tag, cls, text) { var x = document.createElement(tag); x.className = cls || ''; if (text) x.textContent = text; return x; }
@@ -61,14 +62,14 @@
 	}
 
 	// ---- live parts: one stream a browser; without locks one per visible page
-	var channel = window.BroadcastChannel ? new BroadcastChannel('yilian') : null, stale = {}, wait, stream;
+	var channel = window.BroadcastChannel ? new BroadcastChannel('yilian') : null, stale = {}, wait, stream, mine = false;
 	function changed(topics) {
 		topics.split(/\s+/).forEach(function (t) { if (t) stale[t] = true; });
 		clearTimeout(wait);
 		wait = setTimeout(refresh, 250);
 	}
 	function refresh() {
-		if (document.hidden) return;
+		if (document.hidden || app.covered()) return;
 		var topics = stale;
 		stale = {};
 		all('[data-live]').forEach(function (x) {
@@ -76,22 +77,29 @@
 		});
 	}
 	function listen() {
-		if (stream) return;
+		if (stream || !mine || app.covered()) return;
 		stream = new EventSource('/events');
 		stream.addEventListener('changed', function (e) { changed(e.data); if (channel) channel.postMessage(e.data); });
 		stream.onopen = function () { if (lost) changed('*'); line(false); };
-		stream.onerror = function () { line(true); };
+		stream.onerror = function () {
+			if (stream.readyState !== EventSource.CLOSED) return line(true); // the browser tries again
+			stream = null; // refused: locked, signed out, or the server is down
+			app.alive().then(function () { line(false); }, function () { line(true); }).then(function () { setTimeout(listen, 3000); });
+		};
 	}
+	function pause() { if (stream) stream.close(); stream = null; line(false); }
+	function resume() { listen(); changed('*'); }
 	function live() {
 		if (!body.hasAttribute('data-events') || !window.EventSource) return;
 		if (channel) channel.onmessage = function (e) { changed(e.data); };
-		if (channel && navigator.locks) navigator.locks.request('yilian-events', function () { listen(); return new Promise(function () {}); });
-		else if (!document.hidden) listen();
+		if (channel && navigator.locks) navigator.locks.request('yilian-events', function () { mine = true; listen(); return new Promise(function () {}); });
+		else if (!document.hidden) { mine = true; listen(); }
 	}
 	on('visibilitychange', function () {
 		if (!document.hidden) { refresh(); tick(); }
 		if (!body || !body.hasAttribute('data-events') || channel && navigator.locks) return;
-		if (document.hidden) { if (stream) stream.close(); stream = null; } else { listen(); changed('*'); }
+		mine = !document.hidden;
+		if (mine) resume(); else pause();
 	});
 
 	// ---- lost connection
@@ -102,39 +110,6 @@
 	}
 	window.addEventListener('offline', function () { line(true); });
 	window.addEventListener('online', function () { line(false); });
-
-	// ---- idle lock: covers the page, keeps the form
-	function lock(tell) {
-		var box = document.getElementById('lock');
-		if (!box || box.open) return;
-		box._locked = true;
-		box.showModal();
-		if (tell) { fetch('/lock', { method: 'POST', keepalive: true }).catch(function () { /* covered all the same */ }); localStorage.setItem('yilian-locked', String(Date.now())); }
-	}
-	function unlock() { var box = document.getElementById('lock'); box._locked = false; box.querySelector('input').value = ''; if (box.open) box.close(); active(); }
-	function active() { localStorage.setItem('yilian-active', String(Date.now())); }
-	function idle() {
-		var minutes = +body.dataset.idle;
-		if (!minutes) return;
-		localStorage.removeItem('yilian-locked'); // the server has served this page, so it is not locked
-		active();
-		var last = 0;
-		['pointerdown', 'keydown', 'wheel'].forEach(function (t) { on(t, function () { if (Date.now() - last > 5000 && !document.getElementById('lock').open) { last = Date.now(); active(); } }, { passive: true, capture: true }); });
-		setInterval(function () { if (Date.now() - localStorage.getItem('yilian-active') > minutes * 60000) lock(true); }, 5000);
-		window.addEventListener('storage', function (e) { if (e.key === 'yilian-locked') { if (e.newValue) lock(false); else unlock(); } });
-		var box = document.getElementById('lock');
-		box.addEventListener('cancel', function (e) { e.preventDefault(); });
-		box.addEventListener('close', function () { if (box._locked) box.showModal(); });
-	}
-	function tryUnlock(form) {
-		var say = form.querySelector('[data-unlock-error]');
-		say.textContent = '';
-		fetch('/unlock', { method: 'POST', headers: { Accept: 'text/plain' }, body: new URLSearchParams(new FormData(form)) }).then(function (r) {
-			if (r.redirected) { say.textContent = '登录已过期，请换人登录或刷新页面重新登录。'; return; }
-			if (r.ok) { localStorage.removeItem('yilian-locked'); return unlock(); }
-			return r.text().then(function (t) { say.textContent = t; });
-		}).catch(function () { say.textContent = '网络不通，请稍后再试。'; });
-	}
 
 	// ---- what new content needs, on load and after every swap
 	function prepare(root, first) {
@@ -154,7 +129,6 @@
 		app.starting.forEach(function (f) { f(); });
 		prepare(document, true);
 		setInterval(tick, 5000);
-		idle();
 		live();
 	});
 
@@ -192,6 +166,13 @@
 	on('changed', function (e) { if (e.detail && e.detail.topics) changed(e.detail.topics); });
 	on('drawer:close', closeDrawer);
 
+	// ---- what a figure means: one definition open at a time
+	function explain(button) {
+		var open = button && button.getAttribute('aria-expanded') !== 'true';
+		all('[data-why][aria-expanded=true]').forEach(function (x) { x.setAttribute('aria-expanded', 'false'); });
+		if (open) button.setAttribute('aria-expanded', 'true');
+	}
+
 	// ---- clicks and keys
 	on('click', function (e) {
 		var x;
@@ -201,13 +182,13 @@
 		if (hit(e, '[data-print]')) window.print();
 		if (x = hit(e, '[data-dialog]')) document.querySelector(x.dataset.dialog).showModal();
 		if (x = hit(e, '[data-dialog-close]')) x.closest('dialog').close();
+		if (!hit(e, '.why')) explain(hit(e, '[data-why]'));
 	}, true);
-	on('submit', function (e) { if (e.target.matches('[data-unlock]')) { e.preventDefault(); tryUnlock(e.target); } }, true);
 	on('keydown', function (e) {
 		var typing = hit(e, 'input,textarea,select,[contenteditable]');
 		if (e.key === 'Escape' && document.querySelector('dialog[open]')) e.stopPropagation();
 		else if (e.key === 'Escape' && drawer && !document.querySelector('.combo-list:not([hidden])')) closeDrawer();
-		if (e.key === 'Escape') body.classList.remove('menu-open');
+		if (e.key === 'Escape') { body.classList.remove('menu-open'); explain(null); }
 		if (e.key === 'Enter' && e.target.matches('[data-open]')) e.target.click();
 		if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && document.getElementById('search')) { e.preventDefault(); document.getElementById('search').focus(); }
 	}, true);

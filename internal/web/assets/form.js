@@ -84,6 +84,10 @@
 			e.preventDefault(); e.stopImmediatePropagation();
 			return toast('red', '网络不通，还没有提交。填写的内容仍在，连接恢复后请再点一次。');
 		}
+		if (!form.matches('[hx-post],[hx-get]') && !app.fresh()) { // is the session still open? The whole page is about to go
+			e.preventDefault(); e.stopImmediatePropagation();
+			return app.touch().then(function (open) { if (open) form.requestSubmit(e.submitter); }, function () { toast('red', '网络不通，还没有提交。填写的内容仍在，连接恢复后请再点一次。'); });
+		}
 		form._sending = true;
 		if (form.dataset.keep) { saveDraft(form); sessionStorage.setItem(sent + draftKey(form), '1'); }
 		setTimeout(function () { busy(form, true); });
@@ -162,7 +166,14 @@
 		if (f) { clearTimeout(f._later); f._later = setTimeout(function () { if (!f._sending) saveDraft(f); }, 400); }
 	});
 	on('submit', submitted, true);
-	on('keydown', function (e) { if (e.target.matches('[role=combobox]')) comboKey(e, e.target.closest('.combo')); }, true);
+	var taken = false;
+	on('keydown', function (e) {
+		if (!e.target.matches('[role=combobox]')) return;
+		comboKey(e, e.target.closest('.combo'));
+		taken = e.key === 'Enter' && e.defaultPrevented;
+	}, true);
+	// a keyboard that sends the character on its own must not submit what the key has just chosen
+	on('keypress', function (e) { if (taken && e.key === 'Enter') e.preventDefault(); taken = false; }, true);
 	on('htmx:config:request', function (e) {
 		var c = e.detail.ctx, src = c.sourceElement, box = src.closest('.combo');
 		if (src.matches('[data-filters]') && halfTyped(src)) return e.preventDefault();

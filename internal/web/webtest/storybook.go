@@ -83,7 +83,7 @@ func storyFrame() web.Frame {
 		{Group: "监管", Title: "政策与时限", Icon: "gavel", Path: "/policy", Order: 11},
 	}
 	return web.Frame{User: "李护士", Key: "a1:p1", Post: "转诊中心", Org: "永州市零陵区人民医院", Region: "零陵区县域医共体", Menu: web.Groups(items),
-		Badges: map[string]int{"/": 23, "/referrals": 12, "/slots": 3, "/contracts": 128}, Notices: 5, IdleMinutes: 30, Posts: 2, Live: true}
+		Badges: map[string]int{"/": 23, "/referrals": 12, "/slots": 3, "/contracts": 128}, Notices: 5, Idle: 30 * time.Minute, Posts: 2, Live: true}
 }
 
 // Storybook makes the site of the stories.
@@ -94,7 +94,7 @@ func Storybook() *Story {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			f := storyFrame()
 			if r.FormValue("idle") != "" {
-				f.IdleMinutes = 1
+				f.Idle = time.Minute
 			}
 			next.ServeHTTP(w, r.WithContext(web.WithFrame(r.Context(), f)))
 		})
@@ -185,6 +185,7 @@ func (s *Story) parts() {
 		return web.Render(w, r, 200, web.Revealed("431102198804121029"))
 	})
 	s.Handle("GET /notices/bell", func(w http.ResponseWriter, r *http.Request) error { return web.Render(w, r, 200, web.Bell(6)) })
+	s.Handle("POST /touch", func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(http.StatusNoContent); return nil })
 	s.Handle("POST /lock", func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(http.StatusNoContent); return nil })
 	s.Handle("POST /unlock", func(w http.ResponseWriter, r *http.Request) error {
 		if r.PostFormValue("password") != "right" {
