@@ -13,6 +13,7 @@ import (
 	"yilian/internal/alliance/allianceweb"
 	"yilian/internal/audit/auditweb"
 	"yilian/internal/calendar/calendarweb"
+	"yilian/internal/contract/contractweb"
 	"yilian/internal/db"
 	"yilian/internal/flow"
 	"yilian/internal/home"
@@ -43,11 +44,12 @@ func (a *App) routes() {
 	site.Use(accounts.Middleware)
 	site.Use(a.framed)
 
-	pages := &home.Pages{DB: a.DB, Flow: a.Flow, Kinds: caseKinds, Landing: landing}
+	pages := &home.Pages{DB: a.DB, Flow: a.Flow, Kinds: caseKinds, Landing: landing, Alive: accounts.Alive}
 	pages.Routes(site)
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
 	patientweb.Routes(site, a.Patients, referrals.PatientSection)
+	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
@@ -100,9 +102,10 @@ func (a *App) framed(next http.Handler) http.Handler {
 
 func (a *App) frame(r *http.Request, actor access.Actor) (web.Frame, error) {
 	role := access.Role(actor.Role)
+	session, _ := accountweb.SessionFrom(r.Context()) // Middleware has put it there with the actor
 	f := web.Frame{
-		User: actor.Name, Key: actor.Account + "/" + actor.Role + "/" + actor.Org, Post: role.Title(), Org: actor.OrgName,
-		Region: a.Config.Name, Live: true, IdleMinutes: a.Config.IdleMinutes,
+		User: actor.Name, Key: accountweb.Key(session), Post: role.Title(), Org: actor.OrgName,
+		Region: a.Config.Name, Live: true, Idle: session.Idle,
 		NoSearch: !access.Has(role, access.PatientSearch), Large: role == access.Resident,
 		Badges: map[string]int{},
 	}
