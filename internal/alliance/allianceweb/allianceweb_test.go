@@ -156,9 +156,9 @@ func TestJoinAndPair(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		dangdi, tcm := f.org("凼底乡卫生院"), f.org("零陵区中医院")
+		dangdi, tcm, chaoyang := f.org("凼底乡卫生院"), f.org("零陵区中医院"), f.org("朝阳社区卫生服务中心")
 		f.want(422, "POST", "/alliance/members", url.Values{"alliance": {id}, "role": {"member"}, "valid_from": {"2026-01-01"}}, "请选择加入的机构")
-		f.want(303, "POST", "/alliance/members", url.Values{"alliance": {id}, "org": {dangdi}, "role": {"member"}, "valid_from": {"2026-01-01"}})
+		f.want(303, "POST", "/alliance/members", url.Values{"alliance": {id}, "org": {chaoyang}, "role": {"member"}, "valid_from": {"2026-01-01"}})
 		f.want(422, "POST", "/alliance/supports", url.Values{"supporter": {tcm}, "supported": {tcm}, "valid_from": {"2026-01-01"}}, "请选择被建设的基层")
 		f.want(303, "POST", "/alliance/supports", url.Values{"supporter": {tcm}, "supported": {dangdi}, "valid_from": {"2026-01-01"}, "focus": {"骨伤"}})
 		body := f.want(200, "GET", "/alliance", nil, "对口建设（13 对）", "骨伤")
