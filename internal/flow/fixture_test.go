@@ -147,9 +147,13 @@ func (w *world) act(c flow.Case, actor access.Actor, action string, mv flow.Move
 }
 
 func (w *world) claim(c flow.Case, actor access.Actor) (flow.Case, error) {
+	return w.claimOnce(c, actor, "")
+}
+
+func (w *world) claimOnce(c flow.Case, actor access.Actor, once string) (flow.Case, error) {
 	var out flow.Case
 	err := w.d.Tx(context.Background(), func(tx *db.Tx) (err error) {
-		out, err = w.e.Claim(context.Background(), tx, actor, c.ID, c.Version)
+		out, err = w.e.Claim(context.Background(), tx, actor, c.ID, c.Version, once)
 		return err
 	})
 	return out, err

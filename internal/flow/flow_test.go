@@ -160,6 +160,15 @@ func TestSameFormTokenActsOnce(t *testing.T) {
 		if first.Version != again.Version || len(w.timeline(c.ID)) != 2 {
 			t.Fatalf("acted twice: %d, %d", first.Version, again.Version)
 		}
+		// The answer to a claim is lost and the button pressed again.
+		for range 2 {
+			if held, err := w.claimOnce(first, centre, "claim"); err != nil || held.Owner != centre.Person || held.Version != 3 {
+				t.Fatalf("claim: %+v, %v", held, err)
+			}
+		}
+		if n := len(w.timeline(c.ID)); n != 3 {
+			t.Fatalf("claimed twice: %d events", n)
+		}
 	})
 }
 

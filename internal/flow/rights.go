@@ -94,8 +94,12 @@ func (e *Engine) mayClaim(m *Machine, c Case, actor access.Actor) error {
 
 // Claim gives the case to the actor: out of the queue of his role, or out of
 // the hands of a colleague who is away. Of two who claim at once one wins; the
-// other gets a StaleError.
-func (e *Engine) Claim(ctx context.Context, tx *db.Tx, actor access.Actor, id string, version int) (Case, error) {
+// other gets a StaleError. once is the token of the form: whoever presses again
+// because the answer was lost is told of his own success, not of a conflict.
+func (e *Engine) Claim(ctx context.Context, tx *db.Tx, actor access.Actor, id string, version int, once string) (Case, error) {
+	if c, done, err := byOnce(ctx, tx, once); err != nil || done {
+		return c, err
+	}
 	c, err := Get(ctx, tx, id)
 	if err != nil {
 		return Case{}, err
@@ -120,7 +124,7 @@ func (e *Engine) Claim(ctx context.Context, tx *db.Tx, actor access.Actor, id st
 	if err := updateCase(ctx, tx, c, version); err != nil {
 		return Case{}, err
 	}
-	return c, e.record(ctx, tx, c, ev, actor, "")
+	return c, e.record(ctx, tx, c, ev, actor, once)
 }
 
 // Note writes a line into the timeline without moving the case.

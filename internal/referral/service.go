@@ -252,7 +252,7 @@ func (w *work) reason(f *errs.Form, action, code, comment string) {
 // Claim takes the case over, from the queue of the role or from a colleague.
 func (s *Service) Claim(ctx context.Context, actor access.Actor, ref Ref) (flow.Case, error) {
 	return s.step(ctx, actor, ref, "", access.Refer, func(ctx context.Context, w *work) (err error) {
-		w.c, err = s.Flow.Claim(ctx, w.tx, actor, ref.ID, ref.Version)
+		w.c, err = s.Flow.Claim(ctx, w.tx, actor, ref.ID, ref.Version, ref.Once)
 		return err
 	})
 }
