@@ -19,12 +19,20 @@ func openDatabase(ctx context.Context, target string) (*db.DB, error) {
 	switch {
 	case err == nil:
 		return d, nil
-	case errs.KindOf(err) != errs.Internal, ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return nil, err
 	case db.IsPostgres(target):
-		return nil, errs.Because(err, errs.Unavailable, "连不上数据库 %s：请检查地址、账号、数据库名，以及数据库服务是否在运行（%v）", plain(target), err)
+		return nil, errs.Because(err, errs.Unavailable, "连不上数据库 %s：请检查地址、账号、数据库名，以及数据库服务是否在运行（%v）", plain(target), cause(err))
 	}
-	return nil, errs.Because(err, errs.Unavailable, "打不开数据库文件 %s：请检查它是不是本系统的数据库，以及文件夹的权限和磁盘空间（%v）", target, err)
+	return nil, errs.Because(err, errs.Unavailable, "打不开数据库文件 %s：请检查它是不是本系统的数据库，以及文件夹的权限和磁盘空间（%v）", target, cause(err))
+}
+
+// cause is what stands behind a sentence for users, for the administrator.
+func cause(err error) error {
+	if e, ok := errors.AsType[*errs.Error](err); ok && errors.Unwrap(e) != nil {
+		return errors.Unwrap(e)
+	}
+	return err
 }
 
 // plain is a database address without its password.

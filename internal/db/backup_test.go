@@ -51,13 +51,20 @@ func TestRestoreRefusesBrokenFiles(t *testing.T) {
 	var file bytes.Buffer
 	_, err := from.Backup(ctx, &file)
 	must(t, err)
+	flipped := bytes.Clone(file.Bytes())
+	flipped[len(flipped)-6] ^= 1 // in the checksum
 	dbtest.Each(t, func(t *testing.T, to *db.DB) {
 		for name, content := range map[string][]byte{
-			"text": []byte("not a backup"), "cut": file.Bytes()[:file.Len()-20], "empty": nil,
+			"checksum": flipped,
+			"text":     []byte("not a backup"), "cut": file.Bytes()[:file.Len()-20], "empty": nil,
 		} {
 			if _, err := to.Restore(ctx, bytes.NewReader(content)); !errs.Is(err, errs.Invalid) {
 				t.Errorf("%s: %v", name, err)
 			}
+		}
+		refuse := func(*db.Tx) error { return errs.E(errs.Unavailable, "不相配") }
+		if _, err := to.Restore(ctx, bytes.NewReader(file.Bytes()), refuse); !errs.Is(err, errs.Unavailable) {
+			t.Errorf("refused by the check: %v", err)
 		}
 		must(t, to.View(ctx, func(tx *db.Tx) error {
 			n, err := db.Count(ctx, tx, `SELECT count(*) FROM setting`)

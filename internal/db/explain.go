@@ -20,10 +20,13 @@ const (
 	pgForeignKey    = "23503"
 	pgCheck         = "23514"
 	pgDiskFull      = "53100"
+	pgIO            = "58030"
+	pgShutdown      = "57P" // first three characters: the server stops, crashed or is starting
 )
 
 // explain turns the drivers' errors into the program's own: constraint
-// violations become Conflict, a full disk Unavailable. Others pass unchanged.
+// violations become Conflict, a disk that takes nothing more and a server that
+// does not answer Unavailable. Others pass unchanged.
 func explain(err error) error {
 	if err == nil {
 		return nil
@@ -32,28 +35,50 @@ func explain(err error) error {
 		return err
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch pg.Code {
-		case pgUnique:
-			return errs.Because(err, errs.Conflict, "同样的记录已经存在")
-		case pgForeignKey, pgCheck:
-			return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
-		case pgDiskFull:
-			return diskFull(err)
-		}
-		return err
+		return explainPostgres(pg, err)
 	}
 	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		switch code := lite.Code(); {
-		case code == sqlite3.SQLITE_CONSTRAINT_UNIQUE, code == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-			return errs.Because(err, errs.Conflict, "同样的记录已经存在")
-		case code&0xff == sqlite3.SQLITE_CONSTRAINT:
-			return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
-		case code&0xff == sqlite3.SQLITE_FULL, code == sqlite3.SQLITE_IOERR_WRITE:
-			return diskFull(err)
-		}
-		return err
+		return explainSQLite(lite.Code(), err)
 	}
-	if errors.Is(err, syscall.ENOSPC) {
+	_, refused := errors.AsType[*pgconn.ConnectError](err)
+	switch {
+	case refused:
+		return noAnswer(err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return diskFull(err)
+	}
+	return err
+}
+
+func explainPostgres(pg *pgconn.PgError, err error) error {
+	switch pg.Code {
+	case pgUnique:
+		return errs.Because(err, errs.Conflict, "同样的记录已经存在")
+	case pgForeignKey, pgCheck:
+		return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
+	case pgDiskFull:
+		return diskFull(err)
+	case pgIO:
+		return diskFails(err)
+	}
+	if strings.HasPrefix(pg.Code, pgShutdown) {
+		return noAnswer(err)
+	}
+	return err
+}
+
+func explainSQLite(code int, err error) error {
+	switch code {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return errs.Because(err, errs.Conflict, "同样的记录已经存在")
+	case sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC,
+		sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE:
+		return diskFails(err)
+	}
+	switch code & 0xff {
+	case sqlite3.SQLITE_CONSTRAINT:
+		return errs.Because(err, errs.Conflict, "数据之间的关联不成立，本次操作没有保存")
+	case sqlite3.SQLITE_FULL:
 		return diskFull(err)
 	}
 	return err
@@ -61,6 +86,16 @@ func explain(err error) error {
 
 func diskFull(err error) error {
 	return errs.Because(err, errs.Unavailable, "服务器磁盘已满，本次操作没有保存。请保留页面内容并通知系统管理员清理磁盘后重试")
+}
+
+// diskFails is said when a write failed and the disk did not say why: a quota,
+// a limit on the size of files, a fault.
+func diskFails(err error) error {
+	return errs.Because(err, errs.Unavailable, "服务器磁盘写不进去（已满或有故障），本次操作没有保存。请保留页面内容并通知系统管理员检查磁盘后重试")
+}
+
+func noAnswer(err error) error {
+	return errs.Because(err, errs.Unavailable, "数据库暂时没有应答，本次操作没有保存。请保留页面内容，稍候重试；如仍不行，请通知系统管理员")
 }
 
 // IsUnique reports whether err is the violation of a uniqueness rule; when
