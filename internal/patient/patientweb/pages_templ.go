@@ -1477,7 +1477,7 @@ func identityCard(p showPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.DescText("居住地", p.Place+p.Address).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.DescText("居住地", residence(p.Place, p.Address)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -68,3 +68,12 @@ func deed(action string) string {
 	}
 	return "其他操作"
 }
+
+// residence joins the division and the address, which people often type in
+// full.
+func residence(place, address string) string {
+	if strings.HasPrefix(address, place) {
+		return address
+	}
+	return place + address
+}
