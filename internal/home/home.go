@@ -140,7 +140,11 @@ func (p *Pages) todo(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, http.StatusOK, todoPage(data))
 }
 
+// list is the live part of the page; who opens its address gets the page.
 func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
+	if !web.IsFragment(r) {
+		return web.Redirect(w, r, "/")
+	}
 	actor, _ := access.ActorFrom(r.Context())
 	data, err := p.read(r.Context(), actor)
 	if err != nil {
