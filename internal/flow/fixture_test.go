@@ -37,7 +37,10 @@ rules = [
   { key = "t.clock.sent.II", deadline = "30m" },
   { key = "t.clock.asked", deadline = "2h" },
   { key = "t.clock.taken", deadline = "3wd" },
+  { key = "t.clock.sent.III", deadline = "5h" },
   { key = "flow.clock.escalation", deadline = "1h" },
+  { key = "flow.clock.warning", int = 20 },
+  { key = "flow.clock.warning.above", deadline = "2h" },
 ]
 
 [[clauses]]
@@ -68,7 +71,8 @@ var machine = flow.Machine{
 		{Name: "answer", Title: "补充", From: []string{"asked"}, To: []string{"sent"}, Side: flow.From, Right: access.ReferralCreate, Comment: true},
 		{Name: "take", Title: "受理", From: []string{"sent", "waiting"}, To: []string{"taken"}, Side: flow.To, Right: access.ReferralTriage},
 		{Name: "promise", Title: "候诊", From: []string{"sent"}, To: []string{"waiting"}, Side: flow.To, Right: access.ReferralTriage, Promise: true},
-		{Name: "refuse", Title: "退回", From: []string{"sent"}, To: []string{"closed"}, Side: flow.To, Right: access.ReferralTriage, Reasons: "t.reason.refuse"},
+		{Name: "refuse", Title: "退回", From: []string{"sent"}, To: []string{"closed"}, Side: flow.To, Right: access.ReferralTriage, Reasons: "t.reason.refuse", Tells: flow.From},
+		{Name: "recall", Title: "撤回", From: []string{"sent"}, To: []string{"closed"}, Side: flow.From, Right: access.ReferralCreate, Tells: flow.To},
 		{Name: "finish", Title: "完成", From: []string{"taken"}, To: []string{"closed"}, Side: flow.To, Right: access.ReferralTreat},
 	},
 }
@@ -101,8 +105,9 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	}
 	w := &world{t: t, d: d, now: dbtest.Clock}
 	d.Now = func() time.Time { return w.now }
+	keys := crypto.Ephemeral("intl")
 	w.e = &flow.Engine{
-		DB: d, Book: book, Calendar: calendar.New(), Audit: audit.New(d, crypto.Ephemeral("intl")), Queue: jobs.New(d),
+		DB: d, Book: book, Calendar: calendar.New(), Audit: audit.New(d, keys), Keys: keys, Queue: jobs.New(d),
 		Notify: func(_ context.Context, _ *db.Tx, n flow.Notice) error { w.notices = append(w.notices, n); return nil },
 	}
 	if err := w.e.Declare(machine); err != nil {
@@ -112,12 +117,16 @@ func newWorld(t testing.TB, d *db.DB) *world {
 	return w
 }
 
-func (w *world) open(urgency string) flow.Case {
+func (w *world) open(urgency string) flow.Case { return w.opened("t", urgency) }
+
+func (w *world) openKind(kind string) flow.Case { return w.opened(kind, "IV") }
+
+func (w *world) opened(kind, urgency string) flow.Case {
 	w.t.Helper()
 	var c flow.Case
 	err := w.d.Tx(context.Background(), func(tx *db.Tx) (err error) {
 		c, err = w.e.Open(context.Background(), tx, doctor, flow.Opening{
-			Kind: "t", Patient: "patient-1", Subject: "张桂兰 女 38岁", Urgency: urgency,
+			Kind: kind, Patient: "patient-1", Subject: "张桂兰 女 38岁", Urgency: urgency,
 			From: flow.PartyOf(doctor), To: flow.Party{Org: "hosp", OrgName: "永州市第四人民医院", Department: "cardio", DepartmentName: "心血管内科"}, Place: place,
 		})
 		return err
@@ -167,7 +176,7 @@ func (w *world) get(id string) (c flow.Case) {
 
 func (w *world) timeline(id string) (v []flow.Event) {
 	w.t.Helper()
-	w.view(func(tx *db.Tx) (err error) { v, err = flow.Timeline(context.Background(), tx, id); return err })
+	w.view(func(tx *db.Tx) (err error) { v, err = w.e.Timeline(context.Background(), tx, id); return err })
 	return v
 }
 

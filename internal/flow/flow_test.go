@@ -369,3 +369,54 @@ func TestDeclareRefusesMachinesThatStrandCases(t *testing.T) {
 		}
 	}
 }
+
+// A filing has a statutory deadline: it is refused rather than given a wrong
+// one, while the clock of a patient's case is only marked.
+func TestStrictMachineRefusesAnUnknownCalendar(t *testing.T) {
+	w := newWorld(t, dbtest.SQLite(t))
+	strict := machine
+	strict.Kind, strict.Prefix, strict.Strict = "filing", "BA", true
+	if err := w.e.Declare(strict); err != nil {
+		t.Fatal(err)
+	}
+	w.now = time.Date(2026, 12, 31, 2, 0, 0, 0, time.UTC)
+	c := w.openKind("filing")
+	_, err := w.try(c, doctor, "send", flow.Move{})
+	if !errs.Is(err, errs.Invalid) || !strings.Contains(err.Error(), "2027年的工作日历") {
+		t.Fatalf("got %v", err)
+	}
+	if got := w.get(c.ID); got.State != "draft" {
+		t.Fatalf("the filing moved to %s", got.State)
+	}
+}
+
+// Once the year is loaded, the marked deadlines become real ones.
+func TestLoadingTheYearRecomputesMarkedDeadlines(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		ctx := context.Background()
+		w.now = time.Date(2026, 12, 31, 2, 0, 0, 0, time.UTC)
+		c := w.act(w.open("IV"), doctor, "send", flow.Move{})
+		svc := &calendar.Service{DB: d, Calendar: w.e.Calendar, OnLoaded: func(ctx context.Context, tx *db.Tx, _ int) error {
+			n, err := w.e.Reclock(ctx, tx)
+			if n != 1 {
+				t.Errorf("%d cases got a deadline", n)
+			}
+			return err
+		}}
+		var text strings.Builder
+		for _, day := range []string{"01-01", "01-02", "01-03", "02-05", "02-06", "02-07", "02-08", "02-09", "02-10", "02-11", "04-05", "05-01", "05-02", "05-03", "06-09", "09-15", "10-01", "10-02", "10-03", "10-04", "10-05"} {
+			text.WriteString("2027-" + day + ",off,节假日\n")
+		}
+		_, err := svc.UploadYear(ctx, calendar.By{Account: "a", Name: "管理员"},
+			calendar.Upload{Year: 2027, Number: "国办发明电〔2026〕9号", Source: "www.gov.cn", Text: []byte(text.String())},
+			func(context.Context, *db.Tx, calendar.Year) error { return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := w.get(c.ID)
+		if want := calendar.EndOf("2027-01-04"); got.DueShort || !got.DueAt.Equal(want) {
+			t.Fatalf("short %v, due %v, want %v", got.DueShort, got.DueAt, want)
+		}
+	})
+}

@@ -57,9 +57,42 @@ func (s *simulation) live(ctx context.Context) error {
 			}
 		}
 	}
+	if err := l.village(ctx); err != nil {
+		return err
+	}
 	// What happened before yesterday has been read.
 	l.plan(s.now.Add(-20*time.Hour), l.read)
 	return l.run(ctx)
+}
+
+// village lets the village doctor write two referrals that wait for the review
+// of his centre, and one that he threw away.
+func (l *life) village(ctx context.Context) error {
+	doctor, err := l.staff.one(l.rng, l.staff.orgs[l.busiestClinic(l.folk)].ID, access.VillageDoctor, "")
+	if err != nil {
+		return err
+	}
+	home := l.staff.orgs[l.busiestClinic(l.folk)].Region
+	for i, stop := range []string{referral.StateInReview, referral.StateInReview, referral.StateDiscarded} {
+		at := l.now.Add(-l.rng.between(20, 150)).Add(-time.Duration(i) * time.Hour)
+		c := &course{life: l, doctor: doctor, stop: stop}
+		for range 2000 {
+			c.v = pick(l.rng, vignettes())
+			who, ok := l.folk.find(l.rng, shuikou, c.v, calendar.DateOf(at))
+			if ok && who.Region == home && c.v.urgency != "II" {
+				c.who = who
+				break
+			}
+		}
+		if c.who.ID == "" {
+			continue // nobody of that village fits
+		}
+		if err := c.choose(ctx); err != nil {
+			return err
+		}
+		l.plan(at, c.draft)
+	}
+	return nil
 }
 
 // read marks everybody's notices as read.
@@ -214,8 +247,16 @@ func (c *course) draft(ctx context.Context) error {
 		c.then(c.clock(), 5, 30, c.refuse)
 		return nil
 	}
+	if c.stop == referral.StateDiscarded {
+		c.then(c.clock(), 2, 9, c.discard)
+		return nil
+	}
 	c.then(c.clock(), 3, 15, c.submit)
 	return nil
+}
+
+func (c *course) discard(ctx context.Context) error {
+	return c.took(c.app.Referrals.Discard(ctx, c.doctor, c.ref(), "not_needed", "患者症状缓解，先观察"))
 }
 
 // signature is the patient's own paper, or a guardian's for a child.
