@@ -110,7 +110,7 @@ func (a *App) assemble() {
 	a.Calendar = calendar.New()
 	a.Access = access.New(a.Audit)
 	a.Flow = &flow.Engine{
-		DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Queue: a.Queue,
+		DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Keys: a.Keys, Queue: a.Queue,
 		Directory: directory{}, Notify: notify,
 	}
 	a.Flow.Start()
@@ -136,9 +136,10 @@ func (a *App) assemble() {
 func (a *App) periodic() {
 	a.Queue.Every("account.sweep", time.Hour, account.Sweep)
 	a.Queue.Every("message.sweep", 24*time.Hour, message.Sweep)
+	a.Queue.Every("calendar.missing", 24*time.Hour, a.missingYear)
+	a.Queue.Title("calendar.missing", "提醒导入工作日历")
 	a.Queue.Title("account.sweep", "清理过期会话")
 	a.Queue.Title("message.sweep", "清理过期通知")
-	a.Queue.Title("flow.overdue", "超时提醒")
 }
 
 // calendarLoaded recomputes the deadlines that had run past the calendar.

@@ -143,7 +143,7 @@ func (e *Engine) step(ctx context.Context, tx *db.Tx, m *Machine, c Case, a Acti
 	ev.FromState, ev.ToState = c.State, mv.To
 	ev.HeldSide, ev.Held = c.Turn, tx.Now.Sub(c.EnteredAt)
 
-	old := c.Version
+	was, old := c, c.Version
 	apply(&c, mv)
 	c.Version++
 	target, _ := m.State(mv.To)
@@ -159,12 +159,7 @@ func (e *Engine) step(ctx context.Context, tx *db.Tx, m *Machine, c Case, a Acti
 	if err := e.record(ctx, tx, c, ev, actor, mv.Once); err != nil {
 		return Case{}, err
 	}
-	if c.Open() && !a.Quiet {
-		if err := e.notifyOwner(ctx, tx, m, c, target); err != nil {
-			return Case{}, err
-		}
-	}
-	return c, nil
+	return c, e.tellStep(ctx, tx, m, was, c, a)
 }
 
 func apply(c *Case, mv Move) {
@@ -311,7 +306,7 @@ func own(c *Case, s State, named *Party) {
 
 // record writes the event and the audit leaf and wakes open pages.
 func (e *Engine) record(ctx context.Context, tx *db.Tx, c Case, ev Event, actor access.Actor, once string) error {
-	if err := insertEvent(ctx, tx, ev, once); err != nil {
+	if err := e.insertEvent(ctx, tx, ev, once); err != nil {
 		return err
 	}
 	detail := ev.FromState + "→" + ev.ToState

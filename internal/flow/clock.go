@@ -9,32 +9,57 @@ import (
 	"yilian/internal/audit"
 	"yilian/internal/db"
 	"yilian/internal/jobs"
-	"yilian/internal/policy"
 )
 
-// schedule queues the due-time job of the state that a case has entered.
-// Silent cases ring no bells.
+const (
+	warningJob = "flow.warning"
+	overdueJob = "flow.overdue"
+)
+
+// clockArgs name the clock that a job is for: that of one state of one case. A
+// case that has moved on since, or has another due time, is left alone.
+type clockArgs struct {
+	Case    string `json:"case"`
+	Entered int64  `json:"entered"` // when the state was entered, Unix ms
+	Due     int64  `json:"due"`
+	Level   int    `json:"level"` // of the escalation; 0: the warning
+}
+
+func (a clockArgs) still(c Case) bool {
+	return c.Open() && c.EnteredAt.UnixMilli() == a.Entered && c.DueAt.UnixMilli() == a.Due
+}
+
+// schedule queues the jobs of the clock that a case has begun: the warning
+// before it runs out, and the reminder when it has. Silent cases ring no bells.
 func (e *Engine) schedule(ctx context.Context, tx *db.Tx, c Case) error {
 	if c.Silent {
 		return nil
 	}
-	return e.Queue.Enqueue(ctx, tx, jobs.Job{
-		Kind: overdueJob, RunAt: c.DueAt,
-		Args: overdueArgs{Case: c.ID, Entered: c.EnteredAt.UnixMilli(), Due: c.DueAt.UnixMilli(), Level: c.Escalation + 1},
-	})
+	args := clockArgs{Case: c.ID, Entered: c.EnteredAt.UnixMilli(), Due: c.DueAt.UnixMilli()}
+	at, err := e.warningAt(c, tx.Now)
+	if err != nil {
+		return err
+	}
+	if !at.IsZero() {
+		if err := e.Queue.Enqueue(ctx, tx, jobs.Job{Kind: warningJob, RunAt: at, Args: args}); err != nil {
+			return err
+		}
+	}
+	args.Level = c.Escalation + 1
+	return e.Queue.Enqueue(ctx, tx, jobs.Job{Kind: overdueJob, RunAt: c.DueAt, Args: args})
 }
 
 // overdue runs when a clock runs out. If the case still stands in the same
 // state with the same due time, the holder's superior is told, the timeline
 // says so, and the next level is scheduled; the case's version stays, so that
 // nobody's open page becomes stale by it.
-func (e *Engine) overdue(ctx context.Context, tx *db.Tx, args overdueArgs) error {
+func (e *Engine) overdue(ctx context.Context, tx *db.Tx, args clockArgs) error {
 	c, err := Get(ctx, tx, args.Case)
 	if err != nil {
 		return err
 	}
-	if !c.Open() || c.EnteredAt.UnixMilli() != args.Entered || c.DueAt.UnixMilli() != args.Due || c.Escalation+1 != args.Level {
-		return nil // it has moved on
+	if !args.still(c) || c.Escalation+1 != args.Level {
+		return nil
 	}
 	m, err := e.Machine(c.Kind)
 	if err != nil {
@@ -63,7 +88,7 @@ func (e *Engine) overdue(ctx context.Context, tx *db.Tx, args overdueArgs) error
 	}
 	return e.Queue.Enqueue(ctx, tx, jobs.Job{
 		Kind: overdueJob, RunAt: tx.Now.Add(e.again(c)),
-		Args: overdueArgs{Case: c.ID, Entered: args.Entered, Due: args.Due, Level: args.Level + 1},
+		Args: clockArgs{Case: c.ID, Entered: args.Entered, Due: args.Due, Level: args.Level + 1},
 	})
 }
 
@@ -78,13 +103,7 @@ func (e *Engine) again(c Case) time.Duration {
 	if err != nil {
 		return fallback
 	}
-	switch d.Unit {
-	case policy.Minutes:
-		return time.Duration(d.N) * time.Minute
-	case policy.Hours:
-		return time.Duration(d.N) * time.Hour
-	}
-	return time.Duration(d.N) * 24 * time.Hour
+	return clockTime(d)
 }
 
 func (e *Engine) superior(ctx context.Context, tx *db.Tx, c Case) (access.Role, error) {
@@ -95,35 +114,15 @@ func (e *Engine) superior(ctx context.Context, tx *db.Tx, c Case) (access.Role, 
 }
 
 func (e *Engine) escalate(ctx context.Context, tx *db.Tx, m *Machine, c Case, s State, superior access.Role) error {
-	text := fmt.Sprintf("%s %s 在“%s”已超时，请尽快办理", m.Title, c.Number, s.Title)
-	n := Notice{Case: c.ID, Kind: c.Kind, Number: c.Number, Org: c.OwnerOrg, Level: "overdue", Text: text}
-	holder := n
-	holder.Role, holder.Person = c.OwnerRole, c.Owner
-	if err := e.notify(ctx, tx, holder); err != nil {
+	n := notice(m, c, "overdue", "在“%s”已超时，请尽快办理", s.Title).toHolder(c)
+	if err := e.notify(ctx, tx, n); err != nil {
 		return err
 	}
 	if superior == c.OwnerRole && c.Owner == "" {
 		return nil
 	}
-	n.Role = superior
+	n.Role, n.Person = superior, ""
 	return e.notify(ctx, tx, n)
-}
-
-func (e *Engine) notifyOwner(ctx context.Context, tx *db.Tx, m *Machine, c Case, s State) error {
-	if c.Silent {
-		return nil
-	}
-	return e.notify(ctx, tx, Notice{
-		Case: c.ID, Kind: c.Kind, Number: c.Number, Org: c.OwnerOrg, Role: c.OwnerRole, Person: c.Owner,
-		Level: "info", Text: fmt.Sprintf("%s %s %s：%s", m.Title, c.Number, s.Title, c.Subject),
-	})
-}
-
-func (e *Engine) notify(ctx context.Context, tx *db.Tx, n Notice) error {
-	if e.Notify == nil {
-		return nil
-	}
-	return e.Notify(ctx, tx, n)
 }
 
 // Reclock computes again the deadlines that had run past the last loaded

@@ -8,6 +8,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
+	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/jobs"
 	"yilian/internal/policy"
@@ -30,6 +31,7 @@ type Engine struct {
 	Book      *policy.Book
 	Calendar  *calendar.Calendar
 	Audit     *audit.Log
+	Keys      *crypto.Keyring // seals what people write into a timeline
 	Queue     *jobs.Queue
 	Directory Directory
 	// Notify records a notice for staff in the transaction of the step; nil
@@ -65,18 +67,11 @@ func (e *Engine) Machine(kind string) (*Machine, error) {
 	return m, nil
 }
 
-// overdueArgs is the argument of the due-time job of one state of one case.
-type overdueArgs struct {
-	Case    string `json:"case"`
-	Entered int64  `json:"entered"` // when the state was entered, Unix ms
-	Due     int64  `json:"due"`
-	Level   int    `json:"level"`
-}
-
-const overdueJob = "flow.overdue"
-
-// Start registers the due-time job with the queue.
+// Start registers the jobs of the clocks with the queue.
 func (e *Engine) Start() {
+	e.Queue.Title(warningJob, "时限将至提醒")
+	e.Queue.Title(overdueJob, "超时提醒")
+	jobs.Handle(e.Queue, warningJob, e.warn)
 	jobs.Handle(e.Queue, overdueJob, e.overdue)
 }
 

@@ -34,6 +34,7 @@ type Action struct {
 	Promise     bool         // the new deadline is a time that the user names
 	Dangerous   bool         // shown in red, asked twice
 	Quiet       bool         // no notice to the new owner
+	Tells       Side         // side that is told although it does not get the turn
 	Stay        bool         // when it leaves the case in its state, owner and clock go on as they were
 }
 

@@ -116,8 +116,15 @@ func scanEvent(scan db.Scan) (v Event, err error) {
 	return v, err
 }
 
-func insertEvent(ctx context.Context, tx *db.Tx, v Event, once string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO flow_event (`+eventColumns+`, once) VALUES (
+// insertEvent stores an event. What people write about a patient does not lie
+// open in the table: the comment is sealed, bound to its event.
+func (e *Engine) insertEvent(ctx context.Context, tx *db.Tx, v Event, once string) (err error) {
+	if v.Comment != "" {
+		if v.Comment, err = e.Keys.Seal(v.Comment, eventContext(v.ID)); err != nil {
+			return fmt.Errorf("seal event %s: %w", v.ID, err)
+		}
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO flow_event (`+eventColumns+`, once) VALUES (
 		$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
 		v.ID, v.Case, v.Kind, v.Version, db.At(v.At), v.Account, v.Person, v.Name, v.Role, v.Org, v.OrgName, v.Action, v.ActionTitle,
 		v.FromState, v.ToState, v.Reason, v.ReasonTitle, v.Comment, string(v.HeldSide), v.Held.Milliseconds(), db.At(v.DueAt), v.Clause, v.Policy, db.Null(once))
@@ -127,11 +134,27 @@ func insertEvent(ctx context.Context, tx *db.Tx, v Event, once string) error {
 	return nil
 }
 
-// Timeline returns the events of a case, oldest first.
-func Timeline(ctx context.Context, tx *db.Tx, id string) ([]Event, error) {
-	return db.List(ctx, tx, scanEvent, `SELECT `+eventColumns+` FROM flow_event WHERE case_id = $1 ORDER BY version, at, id`, id)
+func eventContext(id string) string { return "flow:" + id }
+
+// Timeline returns the events of a case, oldest first, with what was written.
+// Who may read it is the caller's question.
+func (e *Engine) Timeline(ctx context.Context, tx *db.Tx, id string) ([]Event, error) {
+	list, err := db.List(ctx, tx, scanEvent, `SELECT `+eventColumns+` FROM flow_event WHERE case_id = $1 ORDER BY version, at, id`, id)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range list {
+		if v.Comment == "" {
+			continue
+		}
+		if list[i].Comment, err = e.Keys.Open(v.Comment, eventContext(v.ID)); err != nil {
+			return nil, fmt.Errorf("open event %s: %w", v.ID, err)
+		}
+	}
+	return list, nil
 }
 
+// lastEvent returns the newest event of a case; its comment stays sealed.
 func lastEvent(ctx context.Context, tx *db.Tx, id string) (Event, error) {
 	return db.Get(ctx, tx, "流转记录", scanEvent,
 		`SELECT `+eventColumns+` FROM flow_event WHERE case_id = $1 ORDER BY version DESC, at DESC, id DESC LIMIT 1`, id)

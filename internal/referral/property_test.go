@@ -285,7 +285,7 @@ func recount(t *testing.T, w *referraltest.World) {
 				return err
 			}
 			for _, c := range cases {
-				events, err := flow.Timeline(ctx, tx, c.ID)
+				events, err := w.Flow.Timeline(ctx, tx, c.ID)
 				if err != nil {
 					return err
 				}

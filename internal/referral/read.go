@@ -102,7 +102,7 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, out *
 	if out.Notes, err = s.notes(ctx, tx, id); err != nil {
 		return err
 	}
-	if out.Timeline, err = flow.Timeline(ctx, tx, id); err != nil {
+	if out.Timeline, err = s.Flow.Timeline(ctx, tx, id); err != nil {
 		return err
 	}
 	if out.Consents, err = consent.For(ctx, tx, consent.Referral, id); err != nil {

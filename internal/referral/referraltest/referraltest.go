@@ -90,7 +90,7 @@ func New(t testing.TB, d *db.DB) *World {
 	w.Organizations = &organization.Service{DB: d, Log: w.Audit}
 	w.Staff = &practitioner.Service{DB: d, Log: w.Audit}
 	w.Flow = &flow.Engine{
-		DB: d, Book: book, Calendar: calendar.New(), Audit: w.Audit, Queue: w.Queue,
+		DB: d, Book: book, Calendar: calendar.New(), Audit: w.Audit, Keys: w.Keys, Queue: w.Queue,
 		Notify: func(_ context.Context, _ *db.Tx, n flow.Notice) error { return nil },
 	}
 	w.Service = &referral.Service{
