@@ -42,6 +42,30 @@ func TestFewInteractions(t *testing.T) {
 	}
 }
 
+// TestReloadKeepsWhatWasTyped: the browser puts the fields back, and the part
+// that depends on them follows.
+func TestReloadKeepsWhatWasTyped(t *testing.T) {
+	f := setup(t, dbtest.SQLite(t))
+	f.as(f.w.Doctor)
+	server := httptest.NewServer(f.site)
+	t.Cleanup(server.Close)
+	ctx := webtest.Browser(t)
+	page := server.URL + "/referrals/new?patient=" + f.w.Patients[0].ID
+	webtest.Visit(ctx, page)
+	webtest.Until(ctx, "document.readyState === 'complete'")
+	webtest.Type(ctx, "#f-diagnosis", "I20.9")
+	webtest.Until(ctx, "document.querySelector('#f-diagnosis-list .combo-item')")
+	webtest.Key(ctx, kb.Enter)
+	webtest.Click(ctx, "input[name=urgency][value=III]")
+	webtest.Type(ctx, "#f-chief", "反复胸闷 3 天"+kb.Tab)
+	webtest.Until(ctx, "Object.keys(sessionStorage).some(k => sessionStorage[k].includes('反复胸闷'))")
+	webtest.Visit(ctx, page)
+	webtest.Until(ctx, "document.readyState === 'complete' && document.querySelector('#targets input[name=target_service]:checked')")
+	webtest.Until(ctx, "document.querySelector('#f-illness').value.includes('反复胸闷')")
+	webtest.Until(ctx, "document.querySelector('input[name=indications][value=angina]:checked')")
+	webtest.Screenshot(ctx, "referral-new-reloaded")
+}
+
 // TestDrawerKeepsUp accepts and arranges from the drawer; the list behind it
 // follows, and a colleague's open drawer is told.
 func TestDrawerKeepsUp(t *testing.T) {

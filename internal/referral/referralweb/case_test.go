@@ -105,24 +105,18 @@ func TestRedirectLeavesTheDrawer(t *testing.T) {
 	f.as(f.w.Centre)
 	body := f.get(200, "/referrals/"+c.ID+"/redirect")
 	f.has(body, "转诊电话", "对方同意接收的人")
-	target := between(body[strings.Index(body, `name="target_service"`):], `<option value="`, `"`)
-	if target == "" {
-		target = between(body[strings.Index(body, "请选择机构和科室"):], `<option value="`, `"`)
+	f.lacks(body, "社区中心")
+	list, err := f.w.Service.Options(t.Context(), f.w.Centre)
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.has(f.do(422, c, "redirect", "target_service", target), "对方同意接收的人", "同意方式")
-	w := f.submit("/referrals/"+c.ID+"/redirect", f.form(c, "target_service", target, "reason", "closer", "agreed_by", "彭护士", "agreed_how", "phone", "comment", "离家近"), true)
-	if w.Code != 200 && w.Code != 422 {
+	row := body[:strings.Index(body, "区中医院 ")]
+	target := between(row[strings.LastIndex(row, "<option"):], `value="`, `"`)
+	f.has(f.do(422, c, "redirect", "target_service", target), "对方同意接收的人", "同意方式", `value="`+target+`" selected`)
+	w := f.submit("/referrals/"+c.ID+"/redirect", f.form(c, "target_service", target, "reason", list.Reasons[referral.ActRedirect][0].Code,
+		"agreed_by", "彭护士", "agreed_how", "phone", "comment", "离家近"), true)
+	if w.Code != 200 || f.now(c).To.Org != f.w.Other.ID {
 		t.Fatalf("%d %s", w.Code, text(w.Body.String()))
-	}
-	if w.Code == 422 { // the first reason of the list, whatever it is
-		reason := between(w.Body.String()[strings.Index(w.Body.String(), "请选择原因"):], `<option value="`, `"`)
-		w = f.submit("/referrals/"+c.ID+"/redirect", f.form(c, "target_service", target, "reason", reason, "agreed_by", "彭护士", "agreed_how", "phone", "comment", "离家近"), true)
-	}
-	if w.Code != 200 {
-		t.Fatalf("%d %s", w.Code, text(w.Body.String()))
-	}
-	if f.now(c).To.Org == f.w.Hospital.ID {
-		return // another department of the same hospital: the case stays in sight
 	}
 	if !strings.Contains(w.Header().Get("HX-Trigger"), "drawer:close") {
 		t.Errorf("drawer stays: %s", w.Header().Get("HX-Trigger"))

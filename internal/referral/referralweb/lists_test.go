@@ -144,7 +144,7 @@ func TestOverview(t *testing.T) {
 		f.w.To(1, referral.StateSubmitted)
 		f.w.To(2, referral.StateDeclined)
 		body := f.get(200, "/overview")
-		f.has(body, "50.0", "1 ÷ 2", "水口山镇中心卫生院", "2026-03", "title=", "90% 在", "n = 1")
+		f.has(body, "50.0", "1 ÷ 2", "水口山镇中心卫生院", "2026-03", "title=", "90% 分位", "n = 1")
 		f.lacks(body, "张桂兰", c.Number, `href="/referrals?`)
 		for _, q := range []string{"period=month", "period=year", "period=quarter", "period=custom&from=2026-03-01&to=2026-03-31", "period=custom&from=2026-03-01", "side=to&period=x"} {
 			f.has(f.get(200, "/overview?"+q), "转诊总览")

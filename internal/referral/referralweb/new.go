@@ -124,7 +124,7 @@ func saved(f referral.Full) url.Values {
 	v := url.Values{
 		"patient": {f.Case.Patient}, "visit": {f.Record.Visit}, "urgency": {f.Case.Urgency}, "purpose": {f.Record.Purpose},
 		"purpose_text": {r.PurposeText}, "indications": f.Record.Indications, "diagnosis": {f.Record.Diagnosis},
-		"diagnosis_text": {f.Record.DiagnosisName}, "suggested_for": {f.Record.Diagnosis}, "target_service": {f.Record.TargetService}, "chief": {r.Chief},
+		"diagnosis_text": {f.Record.DiagnosisName}, "_suggested_for": {f.Record.Diagnosis}, "target_service": {f.Record.TargetService}, "chief": {r.Chief},
 		"illness": {r.Illness}, "past": {r.Past}, "treatment": {r.Treatment}, "allergies": {r.Allergies},
 		"consciousness": {r.Consciousness}, "transport": {r.Transport}, "admitted_on": {r.AdmittedOn},
 	}
@@ -188,7 +188,7 @@ func (p *Pages) suggest(ctx context.Context, q *request, id string) (err error) 
 	} else if q.Targets, err = p.Service.Targets(ctx, q.Actor, referral.Need{Patient: id, Diagnosis: q.value("diagnosis"), Urgency: q.value("urgency")}); err != nil {
 		return err
 	}
-	if q.value("diagnosis") != q.value("suggested_for") {
+	if q.value("diagnosis") != q.value("_suggested_for") {
 		chosen := q.Values["indications"]
 		q.Values["indications"] = nil
 		for _, c := range matching(q.Options.Indications, q.value("diagnosis")) {
@@ -200,7 +200,7 @@ func (p *Pages) suggest(ctx context.Context, q *request, id string) (err error) 
 			}
 		}
 	}
-	q.Values.Set("suggested_for", q.value("diagnosis"))
+	q.Values.Set("_suggested_for", q.value("diagnosis"))
 	chosen := func(t referral.Target) bool { return t.Service.ID == q.value("target_service") }
 	if !slices.ContainsFunc(q.Targets, chosen) {
 		q.Values.Del("target_service")
@@ -209,10 +209,10 @@ func (p *Pages) suggest(ctx context.Context, q *request, id string) (err error) 
 		}
 	}
 	built := q.summary()
-	if q.value("illness") == "" || q.value("illness") == q.value("illness_built") {
+	if q.value("illness") == "" || q.value("illness") == q.value("_illness_built") {
 		q.Values.Set("illness", built)
 	}
-	q.Values.Set("illness_built", built)
+	q.Values.Set("_illness_built", built)
 	return nil
 }
 

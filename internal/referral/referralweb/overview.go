@@ -152,7 +152,7 @@ func waitNote(w referral.Waits) string {
 	if w.N == 0 {
 		return "所选期间没有已受理的转诊"
 	}
-	return "90% 在 " + waitText(w.N, w.P90) + "内 · n = " + strconv.Itoa(w.N)
+	return "n = " + strconv.Itoa(w.N)
 }
 
 // stateRow is one state over all directions.

@@ -46,8 +46,7 @@ func TestLayout(t *testing.T) {
 		look("decline-"+size.name, "/referrals/"+cases[referral.StateSubmitted]+"/decline")
 		webtest.Visit(ctx, server.URL+"/referrals")
 		webtest.Click(ctx, "tr[data-state=submitted]")
-		webtest.Until(ctx, "document.querySelector('#drawer .sheet-foot')")
-		time.Sleep(400 * time.Millisecond) // the drawer slides in
+		webtest.Until(ctx, "document.querySelector('#drawer.show:not(.showing) .sheet-foot')")
 		webtest.Screenshot(ctx, "referral-drawer-"+size.name)
 		f.as(f.w.Doctor)
 		look("new-"+size.name, "/referrals/new?patient="+f.w.Patients[0].ID)

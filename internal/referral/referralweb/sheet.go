@@ -333,6 +333,11 @@ func (p *Pages) places(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
+		// A hospital that cannot take a patient hands on to another hospital; a
+		// primary institution that "treats anything" is no answer.
+		if hospitals := slices.DeleteFunc(slices.Clone(found), func(c organization.Candidate) bool { return c.Org.Kind.Primary() }); len(hospitals) > 0 {
+			found = hospitals
+		}
 		seen := map[string]bool{v.Case.To.Org: true}
 		for _, c := range found {
 			if c.Org.ID != v.Case.To.Org || c.Department.ID != v.Case.To.Department {

@@ -217,7 +217,7 @@ func sheet(v *view) templ.Component {
 			return nil
 		})
 		templ_7745c5c3_Err = web.Sheet(web.SheetOptions{
-			Title: v.Patient.Name, Subtitle: person(v.Patient, v.Now) + " · " + v.Case.Number, Back: "/referrals", Wide: true,
+			Title: v.Patient.Name, Subtitle: person(v.Patient, v.Now) + " · " + v.Case.Number, Back: "/referrals",
 		}, sheetHead(v), sheetFoot(v)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
