@@ -93,6 +93,9 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if n < 1 || queries < 1 {
+		return errs.E(errs.Invalid, "--n 和 --queries 至少 1")
+	}
 	d, keys, err := app.OpenBench(ctx, target)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -60,17 +61,18 @@ var listens = regexp.MustCompile(`(?:listening |医联演示已启动：)(?:http
 func (p *Process) WaitReady() {
 	p.t.Helper()
 	var found []string
-	Until(p.t, "the program listens; it said:\n"+p.Stderr(), func() bool {
-		select {
-		case <-p.done:
+	Until(p.t, "the program listens", func() bool {
+		if p.Ended() {
 			p.t.Fatalf("the program ended with code %d:\n%s%s", p.code, p.Stdout(), p.Stderr())
-		default:
 		}
 		found = listens.FindStringSubmatch(p.Stdout())
 		return found != nil
 	})
 	p.url = "http://" + found[1]
 }
+
+// Address is host:port.
+func (p *Process) Address() string { return strings.TrimPrefix(p.url, "http://") }
 
 // URL is the address, http://127.0.0.1:port without a slash at the end.
 func (p *Process) URL() string { return p.url }
