@@ -213,3 +213,12 @@ func (c Code) Covers(icd string) bool {
 	}
 	return false
 }
+
+// ClauseTitle is how a clause is cited to users: documents by their clause
+// number, the defaults of the base profile in words.
+func ClauseTitle(id string) string {
+	if strings.HasPrefix(id, "BASE-") {
+		return "平台默认规则"
+	}
+	return id
+}

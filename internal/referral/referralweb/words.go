@@ -172,7 +172,7 @@ func moment(v *view, e flow.Event) web.Moment {
 		notes = append(notes, "时限 "+web.FormatTime(e.DueAt))
 	}
 	if e.Clause != "" && e.FromState != e.ToState {
-		notes = append(notes, "依据 "+e.Clause)
+		notes = append(notes, "依据 "+policy.ClauseTitle(e.Clause))
 	}
 	m.Note = strings.Join(notes, " · ")
 	return m
