@@ -34,7 +34,10 @@ func TestStory(t *testing.T) {
 		body = f.do(200, c, "arrange", "department", w.Cardiology.ID, "doctor", w.Specialist.Person, "appointed_at", at.Format("2006-01-02"), "appointed_time", "15:30", "location", "门诊 3 楼 305")
 		f.has(body, "待到诊", "2026-03-03 15:30", "王主任", "门诊 3 楼 305")
 
+		code := w.Code(c)
+		f.has(body, `id="arrival-code">`+code)
 		f.as(w.Desk)
+		f.lacks(f.get(200, "/referrals/"+c.ID), code) // the desk asks the patient for it
 		f.has(f.do(422, c, "arrive", "code", "000000", "name", "张三"), "姓名与转诊单不符", `value="000000"`, `value="张三"`)
 		f.has(f.do(200, c, "arrive", "id_number", strings.ToLower(w.IDNumbers[0]), "birth_date", string(w.Patients[0].BirthDate)), "已到诊")
 
