@@ -175,7 +175,8 @@ func Until(ctx context.Context, expression string) {
 	t, _ := ctx.Value(testKey{}).(testing.TB)
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if Eval[bool](ctx, "!!("+expression+")") {
+		// A page that is just being left cannot be asked.
+		if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")")); err == nil && ok {
 			return
 		}
 	}
