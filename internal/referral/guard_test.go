@@ -382,13 +382,26 @@ func TestContractedPatientsComeFirstWithinTheirLevel(t *testing.T) {
 func TestClinicalTextIsSealedAtRest(t *testing.T) {
 	w := referraltest.New(t, dbtest.SQLite(t))
 	c := w.To(0, referral.StateAwaitingInfo)
+	asked, err := w.Service.AskCancel(ctx, w.Doctor, w.Ref(w.To(1, referral.StateInCare)), "other", "胸闷已缓解")
+	must(t, err)
 	must(t, w.DB.View(ctx, func(tx *db.Tx) error {
 		request, err := db.Get(ctx, tx, "", db.Value[string], `SELECT request FROM referral WHERE id = $1`, c.ID)
 		if err != nil {
 			return err
 		}
 		question, err := db.Get(ctx, tx, "", db.Value[string], `SELECT question FROM referral_question WHERE referral = $1`, c.ID)
-		for _, sealed := range []string{request, question} {
+		if err != nil {
+			return err
+		}
+		cancel, err := db.Get(ctx, tx, "", db.Value[string], `SELECT cancel_request FROM referral WHERE id = $1`, asked.ID)
+		if err != nil {
+			return err
+		}
+		comments, err := db.List(ctx, tx, db.Value[string], `SELECT comment FROM flow_event WHERE comment <> ''`)
+		if len(comments) < 2 {
+			t.Errorf("%d comments", len(comments))
+		}
+		for _, sealed := range append(comments, request, question, cancel) {
 			if strings.Contains(sealed, "胸闷") || strings.Contains(sealed, "心电图") || !strings.Contains(sealed, "gcm") {
 				t.Errorf("open text in the table: %s", sealed)
 			}

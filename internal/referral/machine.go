@@ -71,9 +71,9 @@ const (
 )
 
 // later lists the actions whose use cases come with emergencies, waiting
-// lists, down-referrals and cancellation requests. They stand in the machine,
+// lists and down-referrals. They stand in the machine,
 // so that its clocks and exits are checked as a whole; pages leave them out.
-var later = []string{ActEmergency, ActDefer, ActAcknowledgeED, ActDivert, ActAskCancel, ActAnswerCancel, ActCompleteDown}
+var later = []string{ActEmergency, ActDefer, ActAcknowledgeED, ActDivert, ActCompleteDown}
 
 // Usable reports whether an action has a use case, so that pages offer it.
 // Saving is not a button of its own: the form does it.
@@ -141,12 +141,12 @@ func before() []flow.Action {
 // triage are the actions around the receiving referral centre's decision.
 func triage() []flow.Action {
 	return []flow.Action{
-		{Name: ActAccept, Title: "受理", From: []string{StateSubmitted}, To: []string{StateAccepted}, Side: flow.To, Right: access.ReferralTriage},
+		{Name: ActAccept, Title: "受理", From: []string{StateSubmitted}, To: []string{StateAccepted}, Side: flow.To, Right: access.ReferralTriage, Tells: flow.From},
 		{Name: ActAsk, Title: "要求补充", From: []string{StateSubmitted}, To: []string{StateAwaitingInfo}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActAsk), Comment: true},
 		{Name: ActAnswer, Title: "补充资料", From: []string{StateAwaitingInfo}, To: []string{StateSubmitted}, Side: flow.From, Right: access.ReferralCreate},
-		{Name: ActRedirect, Title: "转介", From: []string{StateSubmitted, StateAccepted, StateDeferred}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActRedirect)},
+		{Name: ActRedirect, Title: "转介", From: []string{StateSubmitted, StateAccepted, StateDeferred}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActRedirect), Tells: flow.From},
 		{Name: ActDecline, Title: "退回", From: []string{StateSubmitted}, To: []string{StateDeclined}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActDecline), Dangerous: true},
-		{Name: ActWithdraw, Title: "撤回", From: []string{StateSubmitted, StateAwaitingInfo, StateDeferred}, To: []string{StateWithdrawn}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActWithdraw), Dangerous: true},
+		{Name: ActWithdraw, Title: "撤回", From: []string{StateSubmitted, StateAwaitingInfo, StateDeferred}, To: []string{StateWithdrawn}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActWithdraw), Dangerous: true, Tells: flow.To},
 		{Name: ActElsewhere, Title: "另转他院", From: []string{StateDeclined}, To: []string{StateSubmitted}, Side: flow.From, Right: access.ReferralCreate},
 	}
 }
@@ -156,13 +156,13 @@ func triage() []flow.Action {
 // cancel is the receiver's action, call_off the referring doctor's.
 func visiting() []flow.Action {
 	return []flow.Action{
-		{Name: ActArrange, Title: "安排就诊", From: []string{StateAccepted, StateDeferred}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralTriage},
+		{Name: ActArrange, Title: "安排就诊", From: []string{StateAccepted, StateDeferred}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralTriage, Tells: flow.From},
 		{Name: ActDefer, Title: "列入候诊/候床", From: []string{StateAccepted}, To: []string{StateDeferred}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActDefer), Promise: true},
 		{Name: ActArrive, Title: "到诊登记", From: []string{StateArranged, StateTransferring}, To: []string{StateArrived}, Side: flow.To, Right: access.ReferralArrive},
-		{Name: ActReschedule, Title: "改期", From: []string{StateArranged}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActReschedule)},
+		{Name: ActReschedule, Title: "改期", From: []string{StateArranged}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActReschedule), Tells: flow.From},
 		{Name: ActNoShow, Title: "登记未到诊", From: []string{StateArranged}, To: []string{StateNoShow}, Side: flow.To, Right: access.ReferralArrive},
-		{Name: ActCancel, Title: "取消就诊", From: []string{StateArranged}, To: []string{StateCancelled}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActCancel), Dangerous: true},
-		{Name: ActCallOff, Title: "取消转诊", From: []string{StateAccepted, StateArranged}, To: []string{StateCancelled}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActCancel), Dangerous: true},
+		{Name: ActCancel, Title: "取消就诊", From: []string{StateArranged}, To: []string{StateCancelled}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.From},
+		{Name: ActCallOff, Title: "取消转诊", From: []string{StateAccepted, StateArranged}, To: []string{StateCancelled}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.To},
 		{Name: ActRearrange, Title: "重新安排", From: []string{StateNoShow}, To: []string{StateAccepted}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActNoShow)},
 		{Name: ActAcknowledgeED, Title: "确认接收急诊", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency},
 		{Name: ActDivert, Title: "改送他院", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency, Reasons: reasons(ActDivert)},
@@ -173,12 +173,12 @@ func visiting() []flow.Action {
 func care() []flow.Action {
 	return []flow.Action{
 		{Name: ActStart, Title: "开始诊疗", From: []string{StateArrived}, To: []string{StateInCare}, Side: flow.To, Right: access.ReferralTreat},
-		{Name: ActHandOn, Title: "不属本科室，转介", From: []string{StateArrived}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTreat, Reasons: reasons(ActRedirect)},
+		{Name: ActHandOn, Title: "不属本科室，转介", From: []string{StateArrived}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTreat, Reasons: reasons(ActRedirect), Tells: flow.From},
 		{Name: ActNote, Title: "诊疗进展", From: []string{StateInCare}, To: []string{StateInCare}, Side: flow.To, Right: access.ReferralTreat, Stay: true, Quiet: true},
 		{Name: ActComplete, Title: "完成诊疗并回转", From: []string{StateInCare}, To: []string{StateCompleted}, Side: flow.To, Right: access.ReferralTreat},
 		{Name: ActCompleteDown, Title: "完成诊疗并下转", From: []string{StateInCare}, To: []string{StateCompleted}, Side: flow.To, Right: access.ReferralTreat},
-		{Name: ActAskCancel, Title: "申请取消", From: []string{StateInCare}, To: []string{StateInCare}, Side: flow.From, Right: access.ReferralCreate, Comment: true, Stay: true},
-		{Name: ActAnswerCancel, Title: "答复取消申请", From: []string{StateInCare}, To: []string{StateInCare, StateCancelled}, Side: flow.To, Right: access.ReferralTreat, Comment: true, Stay: true},
+		{Name: ActAskCancel, Title: "申请取消", From: []string{StateInCare}, To: []string{StateInCare}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActAskCancel), Comment: true, Stay: true, Quiet: true, Tells: flow.To},
+		{Name: ActAnswerCancel, Title: "答复取消申请", From: []string{StateInCare}, To: []string{StateInCare, StateCancelled}, Side: flow.To, Right: access.ReferralTreat, Comment: true, Stay: true, Quiet: true, Tells: flow.From},
 	}
 }
 
@@ -187,7 +187,7 @@ func ending() []flow.Action {
 	return []flow.Action{
 		{Name: ActAcknowledge, Title: "确认回执", From: []string{StateCompleted}, To: []string{StateClosed}, Side: flow.From, Right: access.ReferralCreate},
 		{Name: ActClose, Title: "结案", From: []string{StateNoShow, StateDeclined}, To: []string{StateClosed}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActClose), Dangerous: true},
-		{Name: ActDeath, Title: "登记死亡", From: open, To: []string{StateClosed}, Side: flow.From, Right: access.ReferralCreate, Dangerous: true},
-		{Name: ActDeathAtTarget, Title: "登记死亡", From: sent, To: []string{StateClosed}, Side: flow.To, Right: access.ReferralTreat, Dangerous: true},
+		{Name: ActDeath, Title: "登记死亡", From: open, To: []string{StateClosed}, Side: flow.From, Right: access.ReferralCreate, Dangerous: true, Tells: flow.To},
+		{Name: ActDeathAtTarget, Title: "登记死亡", From: sent, To: []string{StateClosed}, Side: flow.To, Right: access.ReferralTreat, Dangerous: true, Tells: flow.From},
 	}
 }

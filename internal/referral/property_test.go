@@ -93,8 +93,9 @@ func (r *random) offered(actors []access.Actor) (access.Actor, string) {
 		action string
 	}
 	var all, onward []pair
+	rec := r.record()
 	for _, a := range actors {
-		for _, x := range r.w.Service.Actions(r.c, a) {
+		for _, x := range r.w.Service.Actions(r.c, rec, a) {
 			all = append(all, pair{a, x.Name})
 			if !x.Dangerous && !slices.Contains([]string{referral.ActRefuseConsent, referral.ActAsk, referral.ActRedirect, referral.ActHandOn, flow.ActionClaim}, x.Name) {
 				onward = append(onward, pair{a, x.Name})
@@ -110,7 +111,7 @@ func (r *random) offered(actors []access.Actor) (access.Actor, string) {
 
 // try takes one action and checks what came of it against what was offered.
 func (r *random) try(actor access.Actor, action string) {
-	allowed := slices.ContainsFunc(r.w.Service.Actions(r.c, actor), func(a flow.Action) bool { return a.Name == action })
+	allowed := slices.ContainsFunc(r.w.Service.Actions(r.c, r.record(), actor), func(a flow.Action) bool { return a.Name == action })
 	if !r.involved(actor) {
 		allowed = false // access refuses before anything else
 	}
@@ -219,6 +220,10 @@ func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flo
 		return s.Start(ctx, actor, ref, referral.Start{Care: referral.Outpatient})
 	case referral.ActNote:
 		return s.InterimNote(ctx, actor, ref, "稳定")
+	case referral.ActAskCancel:
+		return s.AskCancel(ctx, actor, ref, "elsewhere", "家属要求转外院")
+	case referral.ActAnswerCancel:
+		return s.AnswerCancel(ctx, actor, ref, r.cancelAnswer())
 	case referral.ActComplete:
 		return s.Complete(ctx, actor, ref, w.Report())
 	case referral.ActAcknowledge:
@@ -233,6 +238,19 @@ func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flo
 		return s.RecordDeath(ctx, actor, ref, referral.Death{On: "2026-03-02", Reason: "证明"})
 	}
 	panic(fmt.Sprintf("no use case for %s", action))
+}
+
+// cancelAnswer agrees only as long as no report is owed.
+func (r *random) cancelAnswer() referral.CancelAnswer {
+	full, err := r.w.Service.View(ctx, r.w.Doctor, r.c.ID)
+	if err != nil {
+		r.rt.Fatal(err)
+	}
+	a := referral.CancelAnswer{Answer: referral.CancelRefuse, Comment: "病情需要继续观察"}
+	if len(full.Notes) == 0 && rapid.Bool().Draw(r.rt, "agree") {
+		a.Answer = referral.CancelAgree
+	}
+	return a
 }
 
 // redirect hands on to the place that does not have the case.

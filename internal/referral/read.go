@@ -112,14 +112,14 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, out *
 		return err
 	}
 	out.HeldFrom, out.HeldTo = flow.Held(out.Timeline, out.Case, tx.Now)
-	out.Actions = s.Actions(out.Case, actor)
+	out.Actions = s.Actions(out.Case, out.Record, actor)
 	out.Titles, err = s.titles(out.Case, out.Record)
 	return err
 }
 
 // Actions returns the usable actions that the actor may take now.
-func (s *Service) Actions(c flow.Case, actor access.Actor) []flow.Action {
-	return slices.DeleteFunc(s.Flow.Actions(c, actor), func(a flow.Action) bool { return !Usable(a.Name) })
+func (s *Service) Actions(c flow.Case, r Record, actor access.Actor) []flow.Action {
+	return slices.DeleteFunc(s.Flow.Actions(c, actor), func(a flow.Action) bool { return !Usable(a.Name) || r.Cancel.refuses(a.Name) != nil })
 }
 
 // titles looks the words up as of the day the case was opened, so that a list

@@ -270,6 +270,7 @@ type Record struct {
 	Clauses       []string // clauses the decisions rest on
 	Request       Request
 	Advice        Advice
+	Cancel        CancelRequest // the open one
 	SubmittedAt   time.Time
 	Waited        time.Duration // receiver's time before acceptance, questions not counted
 	AcceptedAt    time.Time

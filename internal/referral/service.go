@@ -150,6 +150,9 @@ func (w *work) book(before flow.Case, action string) {
 	if !w.c.Open() || w.c.State == StateDraft {
 		w.r.underWay = ""
 	}
+	if w.c.State != StateInCare { // a report or a death answers the request too
+		w.r.Cancel = CancelRequest{}
+	}
 	if w.c.State != StateArranged { // a code is good for one appointment only
 		w.r.Arrangement.Code, w.r.codeOrg = "", ""
 	}

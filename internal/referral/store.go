@@ -16,12 +16,12 @@ const columns = `id, patient, direction, visit, purpose, indications, diagnosis_
 	target_service, target_phone, under_way, consent, contract_team, contracted, decided_under, clauses, request, advice,
 	submitted_at, submitted_on, waited_ms, accepted_at, declined, appointed_at, appointed_on, department, doctor, doctor_name,
 	location, phone, code_org, code, wrong_codes, arrived_at, arrived_by, arrived_how, started_at, attending, attending_name,
-	care, expected_discharge, result_code, result_name, report, completed_at, result, reviewer`
+	care, expected_discharge, result_code, result_name, report, completed_at, result, reviewer, cancel_request`
 
 // sealedRow is a record whose sealed parts are still closed.
 type sealedRow struct {
 	Record
-	request, advice, report string
+	request, advice, report, cancel string
 }
 
 func scanRecord(scan db.Scan) (r sealedRow, err error) {
@@ -33,7 +33,7 @@ func scanRecord(scan db.Scan) (r sealedRow, err error) {
 		&r.TargetService, &r.TargetPhone, &r.underWay, &r.Consent, &r.Team, &r.Contracted, &r.Policy, &clauses, &r.request, &r.advice,
 		&submitted, &submittedOn, &waited, &accepted, &r.Declined, &appointed, &appointedOn, &a.Department, &a.Doctor, &a.DoctorName,
 		&a.Location, &a.Phone, &r.codeOrg, &a.Code, &r.WrongCodes, &arrived, &r.ArrivedBy, &r.ArrivedHow, &started, &r.Attending, &r.AttendingName,
-		&r.Care, &r.ExpectedDisch, &r.Report.ResultCode, &r.Report.ResultName, &r.report, &completed, &r.Report.Outcome, &r.reviewer)
+		&r.Care, &r.ExpectedDisch, &r.Report.ResultCode, &r.Report.ResultName, &r.report, &completed, &r.Report.Outcome, &r.reviewer, &r.cancel)
 	r.Indications, r.Clauses = strings.Fields(indications), strings.Fields(clauses)
 	r.SubmittedAt, r.AcceptedAt, r.ArrivedAt, r.StartedAt, r.CompletedAt = submitted.Time, accepted.Time, arrived.Time, started.Time, completed.Time
 	a.At, r.Waited = appointed.Time, time.Duration(waited)*time.Millisecond
@@ -51,7 +51,7 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, id string) (Record, error
 	for _, part := range []struct {
 		sealed string
 		into   any
-	}{{row.request, &row.Request}, {row.advice, &row.Advice}, {row.report, &row.Report}} {
+	}{{row.request, &row.Request}, {row.advice, &row.Advice}, {row.report, &row.Report}, {row.cancel, &row.Cancel}} {
 		if err := s.unseal(id, part.sealed, part.into); err != nil {
 			return Record{}, err
 		}
@@ -90,7 +90,7 @@ func (s *Service) values(r Record) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	advice, report := "", ""
+	advice, report, cancel := "", "", ""
 	if r.Advice != (Advice{}) {
 		if advice, err = s.seal(r.ID, r.Advice); err != nil {
 			return nil, err
@@ -101,13 +101,18 @@ func (s *Service) values(r Record) ([]any, error) {
 			return nil, err
 		}
 	}
+	if r.Cancel.Open() {
+		if cancel, err = s.seal(r.ID, r.Cancel); err != nil {
+			return nil, err
+		}
+	}
 	a := r.Arrangement
 	return []any{r.ID, r.Patient, string(r.Direction), r.Visit, r.Purpose, strings.Join(r.Indications, " "), r.Diagnosis, r.DiagnosisName,
 		r.TargetService, r.TargetPhone, r.underWay, r.Consent, r.Team, r.Contracted, r.Policy, strings.Join(r.Clauses, " "), request, advice,
 		db.At(r.SubmittedAt), dateOf(r.SubmittedAt), r.Waited.Milliseconds(), db.At(r.AcceptedAt), r.Declined,
 		db.At(a.At), dateOf(a.At), a.Department, a.Doctor, a.DoctorName,
 		a.Location, a.Phone, r.codeOrg, a.Code, r.WrongCodes, db.At(r.ArrivedAt), r.ArrivedBy, r.ArrivedHow, db.At(r.StartedAt), r.Attending, r.AttendingName,
-		r.Care, string(r.ExpectedDisch), r.Report.ResultCode, r.Report.ResultName, report, db.At(r.CompletedAt), r.Report.Outcome, r.reviewer}, nil
+		r.Care, string(r.ExpectedDisch), r.Report.ResultCode, r.Report.ResultName, report, db.At(r.CompletedAt), r.Report.Outcome, r.reviewer, cancel}, nil
 }
 
 func dateOf(t time.Time) string {
@@ -124,7 +129,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, r Record) error {
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO referral (`+columns+`) VALUES (
 		$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-		$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)`, values...)
+		$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48)`, values...)
 	if err != nil {
 		return fmt.Errorf("insert referral: %w", err)
 	}
@@ -140,7 +145,7 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r Record) error {
 	}
 	n, err := tx.Exec(ctx, `UPDATE referral SET (`+columns+`) = (
 		$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-		$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47)
+		$24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48)
 		WHERE id = $1`, values...)
 	switch {
 	case db.IsUnique(err, "under_way"):

@@ -55,6 +55,13 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 		return who(to+"已完成诊疗，结果已交给您的医生", from, "与您联系，安排后续")
 	case ActAcknowledge, ActClose:
 		return message.Plain{Done: "本次转诊（" + c.Number + "）已结束，后续请联系" + from}, true
+	case ActAskCancel:
+		return who("您的医生已申请取消本次转诊", to, "答复")
+	case ActAnswerCancel:
+		if c.State == StateInCare {
+			return message.Plain{Done: to + "将继续为您诊疗"}, true
+		}
+		return message.Plain{Done: "本次转诊（" + c.Number + "）已取消，后续请联系" + from}, true
 	case ActWithdraw, ActCancel, ActCallOff:
 		return message.Plain{Done: "本次转诊（" + c.Number + "）已取消，后续请联系" + from}, true
 	}

@@ -49,7 +49,9 @@ CREATE TABLE referral (
     report             TEXT    NOT NULL,
     completed_at       BIGINT,
     result             TEXT    NOT NULL,
-    reviewer           TEXT    NOT NULL
+    reviewer           TEXT    NOT NULL,
+    -- the open request to cancel after care has begun, sealed
+    cancel_request     TEXT    NOT NULL
 );
 CREATE INDEX referral_patient ON referral (patient);
 CREATE INDEX referral_submitted ON referral (submitted_on);

@@ -91,7 +91,7 @@ func New(t testing.TB, d *db.DB) *World {
 	w.Staff = &practitioner.Service{DB: d, Log: w.Audit}
 	w.Flow = &flow.Engine{
 		DB: d, Book: book, Calendar: calendar.New(), Audit: w.Audit, Keys: w.Keys, Queue: w.Queue,
-		Notify: func(_ context.Context, _ *db.Tx, n flow.Notice) error { return nil },
+		Notify: func(_ context.Context, _ *db.Tx, n flow.Notice) error { w.Notices = append(w.Notices, n); return nil },
 	}
 	w.Service = &referral.Service{
 		DB: d, Flow: w.Flow, Book: book, Access: control, Audit: w.Audit, Keys: w.Keys, Queue: w.Queue, Patients: w.Persons,
