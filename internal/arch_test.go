@@ -26,19 +26,21 @@ var ranks = [][]string{
 	{"db", "crypto"},
 	{"db/dbtest"},
 	{"jobs", "web"},
-	{"paper", "web/webtest"},
+	{"web/webtest"},
 	// 1 kernel
 	{"calendar", "audit"},
 	{"policy"},
 	{"access"},
-	{"flow"},
+	{"flow", "web/facetest"},
 	// 2 registers
 	{"region", "terminology"},
 	{"organization"},
+	{"organization/organizationtest"},
 	{"practitioner", "patient"},
 	{"account", "message"},
 	// 3 alliance
 	{"alliance"},
+	{"alliance/alliancetest"},
 	// 4 care
 	{"contract", "consent"},
 	{"referral"},
@@ -58,7 +60,7 @@ var ranks = [][]string{
 // onlyIn lists imports that belong to some packages and no others.
 var onlyIn = map[string]func(pkg string) bool{
 	"net/http": func(p string) bool {
-		return p == "web" || p == "web/webtest" || p == "home" || p == "app" || strings.HasSuffix(p, "web")
+		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || strings.HasSuffix(p, "web")
 	},
 	"database/sql": func(p string) bool { return p == "db" || p == "db/dbtest" },
 	"os/exec":      func(p string) bool { return p == "db" },

@@ -8,6 +8,7 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/alliance"
+	"yilian/internal/alliance/alliancetest"
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/crypto"
@@ -15,9 +16,7 @@ import (
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
-	"yilian/internal/policy"
-	"yilian/internal/region"
-	"yilian/profiles"
+	"yilian/internal/organization/organizationtest"
 )
 
 var (
@@ -36,48 +35,26 @@ func must(t *testing.T, err error) {
 
 func seeded(t *testing.T, d *db.DB) *alliance.Service {
 	t.Helper()
-	book, err := policy.Load(profiles.FS)
-	must(t, err)
-	lingling, ok := book.Profile("lingling")
-	if !ok {
-		t.Fatal("profile lingling is missing")
-	}
-	must(t, d.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
-			return err
-		}
-		if err := organization.Seed(ctx, tx); err != nil {
-			return err
-		}
-		if err := alliance.Seed(ctx, tx, lingling); err != nil {
-			return err
-		}
-		return alliance.Seed(ctx, tx, lingling) // again changes nothing
-	}))
+	alliancetest.Seed(t, d)
+	alliancetest.Seed(t, d) // again changes nothing
 	return &alliance.Service{DB: d, Log: audit.New(d, crypto.Ephemeral("sm"))}
-}
-
-func view[T any](t *testing.T, d *db.DB, fn func(tx *db.Tx) (T, error)) (v T) {
-	t.Helper()
-	must(t, d.View(ctx, func(tx *db.Tx) (err error) { v, err = fn(tx); return err }))
-	return v
 }
 
 func org(t *testing.T, d *db.DB, name string) string {
 	t.Helper()
-	return view(t, d, func(tx *db.Tx) (organization.Organization, error) { return organization.ByName(ctx, tx, name) }).ID
+	return organizationtest.ByName(t, d, name).ID
 }
 
 func members(t *testing.T, d *db.DB, id string, day calendar.Date, knownAt time.Time) []alliance.Membership {
 	t.Helper()
-	return view(t, d, func(tx *db.Tx) ([]alliance.Membership, error) {
+	return dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Membership, error) {
 		return alliance.MembersOn(ctx, tx, id, day, knownAt)
 	})
 }
 
 func general(t *testing.T, d *db.DB) string {
 	t.Helper()
-	all := view(t, d, func(tx *db.Tx) ([]alliance.Alliance, error) { return alliance.List(ctx, tx) })
+	all := dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Alliance, error) { return alliance.List(ctx, tx) })
 	for _, a := range all {
 		if a.Kind == alliance.GeneralPracticeAlliance {
 			return a.ID
@@ -91,7 +68,7 @@ func general(t *testing.T, d *db.DB) string {
 func TestPairingsOfTheDocument(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		seeded(t, d)
-		all := view(t, d, func(tx *db.Tx) ([]alliance.Support, error) {
+		all := dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Support, error) {
 			return alliance.SupportsOn(ctx, tx, "", today, tx.Now)
 		})
 		by, over := map[string]int{}, map[string]int{}
@@ -149,7 +126,7 @@ func TestAllies(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		seeded(t, d)
 		allies := func(id string) []string {
-			return view(t, d, func(tx *db.Tx) ([]string, error) { return alliance.Allies(ctx, tx, id, today) })
+			return dbtest.View(t, d, func(tx *db.Tx) ([]string, error) { return alliance.Allies(ctx, tx, id, today) })
 		}
 		fourth, tcm, mch := org(t, d, "永州市第四人民医院"), org(t, d, "零陵区中医院"), org(t, d, "零陵区妇幼保健计划生育服务中心")
 		zhushan, dangdi := org(t, d, "珠山镇中心卫生院"), org(t, d, "凼底乡卫生院")
@@ -159,7 +136,7 @@ func TestAllies(t *testing.T) {
 		if got := allies(tcm); len(got) != 10 {
 			t.Errorf("区中医院 has %d allies, want the ten township centres of its specialty alliance", len(got))
 		}
-		clinic := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
+		clinic := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
 			return organization.List(ctx, tx, organization.Filter{Parent: dangdi})
 		})[0]
 		if got := allies(clinic.ID); !slices.Contains(got, dangdi) || !slices.Contains(got, fourth) || !slices.Contains(got, mch) {
@@ -206,7 +183,7 @@ func TestCorrectionKeepsWhatWasKnown(t *testing.T) {
 		if _, err := svc.Correct(ctx, admin, fixed.ID, right); !errs.Is(err, errs.Invalid) {
 			t.Errorf("correction without a reason: %v", err)
 		}
-		history := view(t, d, func(tx *db.Tx) ([]alliance.Membership, error) { return alliance.History(ctx, tx, id) })
+		history := dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Membership, error) { return alliance.History(ctx, tx, id) })
 		if len(history) != 18 {
 			t.Errorf("%d entries in the history, want 18", len(history))
 		}
@@ -260,7 +237,7 @@ func TestPairCorrection(t *testing.T) {
 		_, err = svc.CorrectPair(ctx, admin, p.ID, p)
 		must(t, err)
 		count := func(at time.Time) int {
-			return len(view(t, d, func(tx *db.Tx) ([]alliance.Support, error) {
+			return len(dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Support, error) {
 				return alliance.SupportsOn(ctx, tx, dangdi, today, at)
 			}))
 		}

@@ -15,10 +15,10 @@ import (
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
+	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
 	"yilian/internal/practitioner"
-	"yilian/internal/region"
 	"yilian/profiles"
 )
 
@@ -49,18 +49,8 @@ func newWorld(t *testing.T, d *db.DB) world {
 	w := world{d: d, people: &patient.Service{DB: d, Keys: keys, Access: access.New(log), Audit: log}}
 	w.svc = &contract.Service{DB: d, Audit: log, Policy: book, Patients: w.people}
 	staff := &practitioner.Service{DB: d, Log: log}
-	var centres []organization.Organization
-	must(t, d.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
-			return err
-		}
-		if err := organization.Seed(ctx, tx); err != nil {
-			return err
-		}
-		var err error
-		centres, err = organization.List(ctx, tx, organization.Filter{Kind: organization.TownshipCenter})
-		return err
-	}))
+	organizationtest.Seed(t, d)
+	centres := organizationtest.OfKind(t, d, organization.TownshipCenter)
 	actor := func(o organization.Organization) access.Actor {
 		return access.Actor{Account: "a" + o.ID, Name: "赵医生", Role: string(access.TownshipDoctor), Org: o.ID, OrgName: o.Name}
 	}

@@ -14,19 +14,14 @@ import (
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
-	"yilian/internal/region"
+	"yilian/internal/organization/organizationtest"
 )
 
 var ctx = context.Background()
 
 func seeded(t *testing.T, d *db.DB) *organization.Service {
 	t.Helper()
-	must(t, d.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
-			return err
-		}
-		return organization.Seed(ctx, tx)
-	}))
+	organizationtest.Seed(t, d)
 	return &organization.Service{DB: d, Log: audit.New(d, crypto.Ephemeral("sm"))}
 }
 
@@ -35,17 +30,6 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func view[T any](t *testing.T, d *db.DB, fn func(tx *db.Tx) (T, error)) (v T) {
-	t.Helper()
-	must(t, d.View(ctx, func(tx *db.Tx) (err error) { v, err = fn(tx); return err }))
-	return v
-}
-
-func byName(t *testing.T, d *db.DB, name string) organization.Organization {
-	t.Helper()
-	return view(t, d, func(tx *db.Tx) (organization.Organization, error) { return organization.ByName(ctx, tx, name) })
 }
 
 var admin = access.Actor{Account: "a", Name: "管理员", Role: string(access.SystemAdmin)}
@@ -64,26 +48,26 @@ func TestSeedHoldsTheInstitutionsOfLingling(t *testing.T) {
 			organization.Bureau: 3, organization.Insurer: 1,
 		}
 		for kind, n := range want {
-			got := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
+			got := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
 				return organization.List(ctx, tx, organization.Filter{Kind: kind})
 			})
 			if len(got) != n {
 				t.Errorf("%s: %d institutions, want %d", kind.Title(), len(got), n)
 			}
 		}
-		lead := byName(t, d, "永州市第四人民医院")
-		departments := view(t, d, func(tx *db.Tx) ([]organization.Department, error) {
+		lead := organizationtest.ByName(t, d, "永州市第四人民医院")
+		departments := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Department, error) {
 			return organization.Departments(ctx, tx, lead.ID)
 		})
 		if len(departments) != 22 {
 			t.Errorf("lead has %d departments", len(departments))
 		}
-		chain := view(t, d, func(tx *db.Tx) ([]string, error) { return organization.Chain(ctx, tx, lead.ID) })
+		chain := dbtest.View(t, d, func(tx *db.Tx) ([]string, error) { return organization.Chain(ctx, tx, lead.ID) })
 		if want := []string{"431102002", "431102", "4311", "43", "CN"}; !slices.Equal(chain, want) {
 			t.Errorf("chain %v, want %v", chain, want)
 		}
-		clinics := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
-			return organization.List(ctx, tx, organization.Filter{Parent: byName(t, d, "珠山镇中心卫生院").ID})
+		clinics := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
+			return organization.List(ctx, tx, organization.Filter{Parent: organizationtest.ByName(t, d, "珠山镇中心卫生院").ID})
 		})
 		if len(clinics) < 10 || clinics[0].Kind != organization.VillageClinic {
 			t.Errorf("珠山 has %d clinics", len(clinics))
@@ -109,7 +93,7 @@ func TestListNarrows(t *testing.T) {
 			{"wildcards are not wild", organization.Filter{Text: "_%_"}, "永州市第四人民医院", 143},
 			{"unknown region", organization.Filter{Region: "999"}, "", 0},
 		} {
-			got := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) { return organization.List(ctx, tx, c.f) })
+			got := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) { return organization.List(ctx, tx, c.f) })
 			if len(got) != c.n || (c.n > 0 && got[0].Name != c.first) {
 				t.Errorf("%s: %d found, first %v", c.name, len(got), got)
 			}
@@ -208,7 +192,7 @@ func TestSaveTellsEveryWrongField(t *testing.T) {
 func TestStaleEditIsRefused(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		svc := seeded(t, d)
-		o := byName(t, d, "凼底乡卫生院")
+		o := organizationtest.ByName(t, d, "凼底乡卫生院")
 		first, second := o, o
 		first.Address, second.Address = "新址一", "新址二"
 		saved, err := svc.Save(ctx, admin, first)
@@ -219,7 +203,7 @@ func TestStaleEditIsRefused(t *testing.T) {
 		if _, err := svc.Save(ctx, admin, second); !errs.Is(err, errs.Conflict) {
 			t.Errorf("stale edit: %v", err)
 		}
-		if got := byName(t, d, "凼底乡卫生院"); got.Address != "新址一" || got.Identifier(organization.USCC) == "" {
+		if got := organizationtest.ByName(t, d, "凼底乡卫生院"); got.Address != "新址一" || got.Identifier(organization.USCC) == "" {
 			t.Errorf("after the stale edit: %+v", got)
 		}
 	})
@@ -228,11 +212,11 @@ func TestStaleEditIsRefused(t *testing.T) {
 func TestWhoMayEdit(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		svc := seeded(t, d)
-		own, other := byName(t, d, "凼底乡卫生院"), byName(t, d, "珠山镇中心卫生院")
-		clinic := view(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
+		own, other := organizationtest.ByName(t, d, "凼底乡卫生院"), organizationtest.ByName(t, d, "珠山镇中心卫生院")
+		clinic := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
 			return organization.List(ctx, tx, organization.Filter{Parent: own.ID})
 		})[0]
-		clinic = byName(t, d, clinic.Name)
+		clinic = organizationtest.ByName(t, d, clinic.Name)
 		for _, c := range []struct {
 			name  string
 			actor access.Actor
@@ -263,7 +247,7 @@ func TestWhoMayEdit(t *testing.T) {
 func TestDepartmentAndServiceEdits(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		svc := seeded(t, d)
-		own := byName(t, d, "凼底乡卫生院")
+		own := organizationtest.ByName(t, d, "凼底乡卫生院")
 		dep, err := svc.SaveDepartment(ctx, head(own.ID), organization.Department{Org: own.ID, Name: "口腔科", Specialty: "12", DailyCapacity: 3})
 		must(t, err)
 		if _, err := svc.SaveDepartment(ctx, head(own.ID), organization.Department{Org: own.ID, Name: "口腔科", Specialty: "12"}); !errs.Is(err, errs.Invalid) {
@@ -274,14 +258,14 @@ func TestDepartmentAndServiceEdits(t *testing.T) {
 		})
 		must(t, err)
 		find := func() int {
-			return len(view(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
+			return len(dbtest.View(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
 				return organization.FindServices(ctx, tx, organization.Need{Code: "K02.900", Specialty: "12", Age: 30})
 			}))
 		}
 		if find() != 1 {
 			t.Error("new service not found")
 		}
-		other := byName(t, d, "珠山镇中心卫生院")
+		other := organizationtest.ByName(t, d, "珠山镇中心卫生院")
 		h.Org = other.ID // a service never moves
 		if _, err := svc.SaveService(ctx, head(other.ID), h); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("head of another institution: %v", err)

@@ -7,6 +7,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/organization"
+	"yilian/internal/organization/organizationtest"
 )
 
 var hospitals = []organization.Kind{organization.CountyHospital, organization.TCMHospital, organization.MaternalHospital}
@@ -14,7 +15,7 @@ var hospitals = []organization.Kind{organization.CountyHospital, organization.TC
 func TestFindServices(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		seeded(t, d)
-		fourth, tcm := byName(t, d, "永州市第四人民医院").ID, byName(t, d, "零陵区中医院").ID
+		fourth, tcm := organizationtest.ByName(t, d, "永州市第四人民医院").ID, organizationtest.ByName(t, d, "零陵区中医院").ID
 		for _, c := range []struct {
 			name string
 			need organization.Need
@@ -34,7 +35,7 @@ func TestFindServices(t *testing.T) {
 			if len(c.need.OrgKinds) == 0 && c.want != "全科门诊" {
 				c.need.OrgKinds = hospitals
 			}
-			found := view(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
+			found := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
 				return organization.FindServices(ctx, tx, c.need)
 			})
 			if len(found) == 0 || found[0].Service.Name != c.want {
@@ -54,8 +55,8 @@ func TestFindServices(t *testing.T) {
 func TestFindServicesNeverOffersTheAskingInstitution(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		seeded(t, d)
-		from := byName(t, d, "珠山镇中心卫生院").ID
-		found := view(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
+		from := organizationtest.ByName(t, d, "珠山镇中心卫生院").ID
+		found := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Candidate, error) {
 			return organization.FindServices(ctx, tx, organization.Need{Code: "I10.x00", Age: 50, From: from})
 		})
 		if len(found) == 0 {

@@ -17,9 +17,8 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
-	"yilian/internal/organization"
+	"yilian/internal/organization/organizationtest"
 	"yilian/internal/practitioner"
-	"yilian/internal/region"
 )
 
 var (
@@ -44,37 +43,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func view[T any](t *testing.T, d *db.DB, fn func(tx *db.Tx) (T, error)) (v T) {
-	t.Helper()
-	must(t, d.View(ctx, func(tx *db.Tx) (err error) { v, err = fn(tx); return err }))
-	return v
-}
-
 func newWorld(t *testing.T, d *db.DB) world {
 	t.Helper()
-	must(t, d.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
-			return err
-		}
-		return organization.Seed(ctx, tx)
-	}))
+	organizationtest.Seed(t, d)
 	w := world{d: d, svc: &practitioner.Service{DB: d, Log: audit.New(d, crypto.Ephemeral("sm"))}}
-	w.fourth = view(t, d, func(tx *db.Tx) (organization.Organization, error) {
-		return organization.ByName(ctx, tx, "永州市第四人民医院")
-	}).ID
-	w.tcm = view(t, d, func(tx *db.Tx) (organization.Organization, error) {
-		return organization.ByName(ctx, tx, "零陵区中医院")
-	}).ID
-	for _, dep := range view(t, d, func(tx *db.Tx) ([]organization.Department, error) {
-		return organization.Departments(ctx, tx, w.fourth)
-	}) {
-		switch dep.Name {
-		case "心血管内科":
-			w.cardio = dep.ID
-		case "神经内科":
-			w.neuro = dep.ID
-		}
-	}
+	w.fourth, w.tcm = organizationtest.ByName(t, d, "永州市第四人民医院").ID, organizationtest.ByName(t, d, "零陵区中医院").ID
+	w.cardio = organizationtest.Department(t, d, w.fourth, "心血管内科").ID
+	w.neuro = organizationtest.Department(t, d, w.fourth, "神经内科").ID
 	w.affairs = access.Actor{Account: "m", Name: "医务科", Role: string(access.MedicalAffairs), Org: w.fourth}
 	w.other = access.Actor{Account: "n", Name: "他院医务科", Role: string(access.MedicalAffairs), Org: w.tcm}
 	return w
@@ -129,7 +104,7 @@ func TestPostingAndSuperior(t *testing.T) {
 		p := w.doctor(t, "李明", w.fourth, w.cardio, false)
 		boss := w.doctor(t, "周正", w.fourth, "", true)
 		superior := func(department string) string {
-			p := view(t, d, func(tx *db.Tx) (p practitioner.Practitioner, err error) {
+			p := dbtest.View(t, d, func(tx *db.Tx) (p practitioner.Practitioner, err error) {
 				p, _, err = practitioner.Superior(ctx, tx, w.fourth, department)
 				return p, err
 			})
@@ -142,13 +117,13 @@ func TestPostingAndSuperior(t *testing.T) {
 		if superior(w.cardio) != head.ID || superior(w.neuro) != boss.ID || superior("") != boss.ID {
 			t.Error("wrong superior")
 		}
-		if name := view(t, d, func(tx *db.Tx) (string, error) { return practitioner.DisplayName(ctx, tx, p.ID) }); name != "李明 主治医师" {
+		if name := dbtest.View(t, d, func(tx *db.Tx) (string, error) { return practitioner.DisplayName(ctx, tx, p.ID) }); name != "李明 主治医师" {
 			t.Error(name)
 		}
 		post, err := w.svc.Post(ctx, w.other, practitioner.Posting{Practitioner: p.ID, Org: w.tcm, From: "2026-03-01", To: "2026-03-31"})
 		must(t, err)
 		at := func(day calendar.Date) int {
-			return len(view(t, d, func(tx *db.Tx) ([]practitioner.Practitioner, error) {
+			return len(dbtest.View(t, d, func(tx *db.Tx) ([]practitioner.Practitioner, error) {
 				return practitioner.At(ctx, tx, w.tcm, "", day)
 			}))
 		}
@@ -188,7 +163,7 @@ func TestOnCallOrder(t *testing.T) {
 		}
 		names := func(department string, duty practitioner.Duty, at time.Time) string {
 			var out []string
-			for _, o := range view(t, d, func(tx *db.Tx) ([]practitioner.OnDuty, error) {
+			for _, o := range dbtest.View(t, d, func(tx *db.Tx) ([]practitioner.OnDuty, error) {
 				return practitioner.OnCall(ctx, tx, w.fourth, department, duty, at)
 			}) {
 				out = append(out, o.Person.Name)
@@ -213,7 +188,7 @@ func TestOnCallOrder(t *testing.T) {
 				t.Errorf("%s at %+d h: %q, want %q", c.duty, c.hour, got, c.want)
 			}
 		}
-		now := view(t, d, func(tx *db.Tx) ([]practitioner.Practitioner, error) {
+		now := dbtest.View(t, d, func(tx *db.Tx) ([]practitioner.Practitioner, error) {
 			return practitioner.OnDutyPractitioners(ctx, tx, w.fourth, practitioner.OnCallDuty)
 		})
 		if len(now) != 2 {
@@ -268,7 +243,7 @@ func TestReplaceVoidAndGaps(t *testing.T) {
 		w := newWorld(t, d)
 		a, b := w.doctor(t, "甲", w.fourth, w.cardio, false), w.doctor(t, "乙", w.fourth, w.cardio, false)
 		gaps := func() []practitioner.Gap {
-			return view(t, d, func(tx *db.Tx) ([]practitioner.Gap, error) {
+			return dbtest.View(t, d, func(tx *db.Tx) ([]practitioner.Gap, error) {
 				return practitioner.Gaps(ctx, tx, w.fourth, dbtest.Clock, dbtest.Clock.AddDate(0, 0, 7))
 			})
 		}

@@ -175,7 +175,7 @@ func mark(cal *calendar.Calendar, d calendar.Date) cell {
 
 // read takes the form: a chosen file wins over pasted text.
 func read(r *http.Request) (form, calendar.Upload, error) {
-	if err := r.ParseMultipartForm(1 << 20); err != nil && err != http.ErrNotMultipart {
+	if err := r.ParseMultipartForm(1 << 20); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return form{}, calendar.Upload{}, errs.Because(err, errs.Invalid, "上传的内容无法读取，可能文件太大：一年的放假安排只有几 KB")
 	}
 	get := func(name string) string { return strings.TrimSpace(r.FormValue(name)) }

@@ -2,7 +2,6 @@ package calendarweb
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"mime/multipart"
 	"net/http"
@@ -18,59 +17,22 @@ import (
 	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
-	"yilian/internal/web"
+	"yilian/internal/web/facetest"
 )
 
 type fixture struct {
-	*testing.T
-	d    *db.DB
-	site *web.Site
-	svc  *calendar.Service
-	role access.Role
+	*facetest.Face
+	svc *calendar.Service
 }
 
 func setup(t *testing.T, d *db.DB) *fixture {
-	f := &fixture{T: t, d: d, site: web.New(web.Options{}), role: access.SystemAdmin}
-	f.site.Use(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a := access.Actor{Account: "a-1", Name: "系统管理员甲", Role: string(f.role)}
-			next.ServeHTTP(w, r.WithContext(access.WithActor(r.Context(), a)))
-		})
-	})
-	f.svc = &calendar.Service{DB: d, Calendar: calendar.New()}
-	Routes(f.site, d, f.svc, audit.New(d, crypto.Ephemeral(crypto.SM)))
-	return f
-}
-
-func (f *fixture) send(r *http.Request, want int) string {
-	f.Helper()
-	w := httptest.NewRecorder()
-	f.site.ServeHTTP(w, r)
-	if w.Code != want {
-		f.Fatalf("%s %s: %d\n%s", r.Method, r.URL, w.Code, w.Body)
-	}
-	return w.Body.String()
-}
-
-func (f *fixture) get(path string) string {
-	f.Helper()
-	return f.send(httptest.NewRequest("GET", path, nil), http.StatusOK)
-}
-
-func (f *fixture) post(path string, v url.Values, want int) string {
-	f.Helper()
-	r := httptest.NewRequest("POST", path, strings.NewReader(v.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	return f.send(r, want)
-}
-
-func wants(t *testing.T, body string, parts ...string) {
 	t.Helper()
-	for _, p := range parts {
-		if !strings.Contains(body, p) {
-			t.Errorf("page lacks %q", p)
-		}
+	f := &fixture{
+		Face: facetest.New(t, d, access.Actor{Account: "a-1", Name: "系统管理员甲", Role: string(access.SystemAdmin)}),
+		svc:  &calendar.Service{DB: d, Calendar: calendar.New()},
 	}
+	Routes(f.Site, d, f.svc, audit.New(d, crypto.Ephemeral(crypto.SM)))
+	return f
 }
 
 func text2027() string {
@@ -89,16 +51,12 @@ func text2027() string {
 
 func TestEverybodyMayLook(t *testing.T) {
 	f := setup(t, dbtest.SQLite(t))
-	f.role = access.VillageDoctor
-	body := f.get("/calendar")
-	wants(t, body, "2026 年", "国办发明电〔2025〕7号", "春节放假", "调休上班", "随程序提供", "12 月")
-	if strings.Contains(body, "检查并预览") {
-		t.Error("the upload form is shown to somebody without the right")
-	}
-	wants(t, f.get("/calendar?year=2027"), "还没有载入")
-	f.send(httptest.NewRequest("GET", "/calendar?year=abc", nil), http.StatusNotFound)
-	f.post("/calendar", url.Values{"year": {"2027"}}, http.StatusForbidden)
-	f.post("/calendar/preview", url.Values{"year": {"2027"}}, http.StatusForbidden)
+	f.Actor.Role = string(access.VillageDoctor)
+	f.See("/calendar", "2026 年", "国办发明电〔2025〕7号", "春节放假", "调休上班", "随程序提供", "12 月").Hides("检查并预览")
+	f.See("/calendar?year=2027", "还没有载入")
+	f.Get("/calendar?year=abc", http.StatusNotFound)
+	f.Post("/calendar", url.Values{"year": {"2027"}}, http.StatusForbidden)
+	f.Post("/calendar/preview", url.Values{"year": {"2027"}}, http.StatusForbidden)
 }
 
 func TestWarningInDecember(t *testing.T) {
@@ -108,8 +66,8 @@ func TestWarningInDecember(t *testing.T) {
 		day  calendar.Date
 		want bool
 	}{{"2026-11-30", false}, {"2026-12-01", true}, {"2027-01-05", true}} {
-		dbtest.SetClock(f.d, r.day.Time().Add(9*time.Hour))
-		if got := strings.Contains(f.get("/calendar?year=2026"), warning); got != r.want {
+		dbtest.SetClock(f.DB, r.day.Time().Add(9*time.Hour))
+		if got := strings.Contains(f.See("/calendar?year=2026").Body, warning); got != r.want {
 			t.Errorf("%s: warned %v", r.day, got)
 		}
 	}
@@ -119,15 +77,14 @@ func TestUploadThroughThePages(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := setup(t, d)
 		v := url.Values{"year": {"2027"}, "number": {"国办发明电〔2026〕1号"}, "text": {text2027()}}
-		body := f.post("/calendar/preview", v, http.StatusOK)
-		wants(t, body, "请核对", "尚未保存", "2027-02-05", "放假 · 春节", "确认保存")
+		f.Post("/calendar/preview", v, http.StatusOK).Shows("请核对", "尚未保存", "2027-02-05", "放假 · 春节", "确认保存")
 		if f.svc.Calendar.NextMissing() != 2027 {
 			t.Fatal("the preview stored the year")
 		}
-		f.post("/calendar", v, http.StatusSeeOther)
-		wants(t, f.get("/calendar?year=2027"), "系统管理员甲", "第 1 版", "使用中", "国办发明电〔2026〕1号")
-		err := d.View(context.Background(), func(tx *db.Tx) error {
-			leaves, err := audit.Search(context.Background(), tx, audit.Filter{Action: "calendar.upload"})
+		f.Post("/calendar", v, http.StatusSeeOther)
+		f.See("/calendar?year=2027", "系统管理员甲", "第 1 版", "使用中", "国办发明电〔2026〕1号")
+		err := d.View(t.Context(), func(tx *db.Tx) error {
+			leaves, err := audit.Search(t.Context(), tx, audit.Filter{Action: "calendar.upload"})
 			if err == nil && (len(leaves) != 1 || leaves[0].Actor.Account != "a-1" || leaves[0].ObjectID != "2027") {
 				t.Errorf("audit: %+v", leaves)
 			}
@@ -136,22 +93,21 @@ func TestUploadThroughThePages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body = f.post("/calendar", v, http.StatusUnprocessableEntity)
-		wants(t, body, "请填写更正原因（该年已有安排）", "国办发明电〔2026〕1号", "2027-02-05,off,春节")
+		f.Post("/calendar", v, http.StatusUnprocessableEntity).Shows("请填写更正原因（该年已有安排）", "国办发明电〔2026〕1号", "2027-02-05,off,春节")
 		v.Set("reason", "通知有更正")
-		f.post("/calendar", v, http.StatusSeeOther)
-		wants(t, f.get("/calendar?year=2027"), "第 2 版", "已作废", "通知有更正")
+		f.Post("/calendar", v, http.StatusSeeOther)
+		f.See("/calendar?year=2027", "第 2 版", "已作废", "通知有更正")
 	})
 }
 
 func TestWrongInputComesBack(t *testing.T) {
 	f := setup(t, dbtest.SQLite(t))
 	v := url.Values{"year": {"2027"}, "number": {"甲"}, "text": {text2027() + "2027-02-30,off,春节\n"}}
-	wants(t, f.post("/calendar/preview", v, http.StatusUnprocessableEntity), "第 24 行：“2027-02-30”不是有效日期", "2027-02-30,off,春节")
+	f.Post("/calendar/preview", v, http.StatusUnprocessableEntity).Shows("第 24 行：“2027-02-30”不是有效日期", "2027-02-30,off,春节")
 	v.Set("year", "明年")
-	wants(t, f.post("/calendar/preview", v, http.StatusUnprocessableEntity), "年份“明年”不是数字")
+	f.Post("/calendar/preview", v, http.StatusUnprocessableEntity).Shows("年份“明年”不是数字")
 	v.Set("year", "2031")
-	wants(t, f.post("/calendar/preview", v, http.StatusUnprocessableEntity), "年份 2031 不能上传")
+	f.Post("/calendar/preview", v, http.StatusUnprocessableEntity).Shows("年份 2031 不能上传")
 }
 
 func TestUploadOfAFile(t *testing.T) {
@@ -173,7 +129,7 @@ func TestUploadOfAFile(t *testing.T) {
 	if err := m.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest("POST", "/calendar/preview", &buf)
+	r := httptest.NewRequest(http.MethodPost, "/calendar/preview", &buf)
 	r.Header.Set("Content-Type", m.FormDataContentType())
-	wants(t, f.send(r, http.StatusOK), "请核对", "2027-10-07,off,国庆节")
+	f.Send(r, http.StatusOK).Shows("请核对", "2027-10-07,off,国庆节")
 }

@@ -163,3 +163,17 @@ func open(t testing.TB, target string) *db.DB {
 
 // SetClock sets the clock of d.
 func SetClock(d *db.DB, at time.Time) { d.Now = func() time.Time { return at } }
+
+// View reads from d in a transaction of its own.
+func View[T any](t testing.TB, d *db.DB, read func(tx *db.Tx) (T, error)) T {
+	t.Helper()
+	var v T
+	err := d.View(t.Context(), func(tx *db.Tx) (err error) {
+		v, err = read(tx)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -3,7 +3,6 @@ package jobsweb
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +15,12 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/jobs"
 	"yilian/internal/web"
+	"yilian/internal/web/facetest"
 )
 
 type fixture struct {
-	*testing.T
-	d     *db.DB
-	q     *jobs.Queue
-	site  *web.Site
-	actor access.Actor
+	*facetest.Face
+	q *jobs.Queue
 }
 
 type args struct {
@@ -32,50 +29,19 @@ type args struct {
 
 func setup(t *testing.T, d *db.DB, handle func() error) *fixture {
 	log := audit.New(d, crypto.Ephemeral(crypto.SM))
-	f := &fixture{T: t, d: d, q: jobs.New(d), site: web.New(web.Options{}),
-		actor: access.Actor{Account: "a-1", Name: "系统管理员甲", Role: string(access.SystemAdmin)}}
+	f := &fixture{q: jobs.New(d), Face: facetest.New(t, d, access.Actor{Account: "a-1", Name: "系统管理员甲", Role: string(access.SystemAdmin)})}
 	jobs.Handle(f.q, "referral.remind", func(context.Context, *db.Tx, args) error { return handle() })
 	f.q.Title("referral.remind", "转诊催办")
-	f.site.Use(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, r.WithContext(access.WithActor(r.Context(), f.actor)))
-		})
-	})
-	Routes(f.site, d, f.q, log)
+	Routes(f.Site, d, f.q, log)
 	return f
-}
-
-func (f *fixture) send(method, path string) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	f.site.ServeHTTP(w, httptest.NewRequest(method, path, nil))
-	return w
-}
-
-// page returns the page and checks what stands on it.
-func (f *fixture) page(present, absent []string) {
-	f.Helper()
-	w := f.send(http.MethodGet, "/jobs")
-	if w.Code != http.StatusOK {
-		f.Fatalf("%d %s", w.Code, w.Body)
-	}
-	for _, text := range present {
-		if !strings.Contains(w.Body.String(), text) {
-			f.Errorf("%q is missing", text)
-		}
-	}
-	for _, text := range absent {
-		if strings.Contains(w.Body.String(), text) {
-			f.Errorf("%q is shown", text)
-		}
-	}
 }
 
 func TestAdministratorRetriesADeadJob(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		ctx := t.Context()
-		var cause error = errs.E(errs.Invalid, "对方机构没有登记电话")
+		cause := errs.E(errs.Invalid, "对方机构没有登记电话")
 		f := setup(t, d, func() error { return cause })
-		f.page([]string{"后台任务", "没有失败的任务"}, []string{"重新执行"})
+		f.See("/jobs", "后台任务", "没有失败的任务").Hides("重新执行")
 
 		err := d.Tx(ctx, func(tx *db.Tx) error {
 			return f.q.Enqueue(ctx, tx, jobs.Job{Kind: "referral.remind", Args: args{"r-7"}})
@@ -86,7 +52,7 @@ func TestAdministratorRetriesADeadJob(t *testing.T) {
 		if err := f.q.Drain(ctx); err == nil {
 			t.Fatal("the job did not fail")
 		}
-		f.page([]string{"转诊催办", "对方机构没有登记电话", "r-7", "1 次", "重新执行", "2026-03-02"}, []string{"没有失败的任务", ">referral.remind<"})
+		f.See("/jobs", "转诊催办", "对方机构没有登记电话", "r-7", "1 次", "重新执行", "2026-03-02").Hides("没有失败的任务", ">referral.remind<")
 
 		var dead []jobs.Dead
 		if err := d.View(ctx, func(tx *db.Tx) (err error) {
@@ -97,17 +63,15 @@ func TestAdministratorRetriesADeadJob(t *testing.T) {
 		}
 		cause = nil
 		path := "/jobs/" + dead[0].ID + "/retry"
-		if w := f.send(http.MethodPost, path); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/jobs" {
-			t.Fatalf("%d %s", w.Code, w.Body)
+		if to := f.Post(path, nil, http.StatusSeeOther).To(); to != "/jobs" {
+			t.Errorf("leads to %s", to)
 		}
-		if w := f.send(http.MethodPost, path); w.Code != http.StatusNotFound {
-			t.Errorf("second retry: %d", w.Code)
-		}
+		f.Post(path, nil, http.StatusNotFound) // only once
 		f.audited(dead[0].ID)
 		if err := f.q.Drain(ctx); err != nil {
 			t.Fatal(err)
 		}
-		f.page([]string{"没有失败的任务"}, nil)
+		f.See("/jobs", "没有失败的任务")
 	})
 }
 
@@ -115,7 +79,7 @@ func TestAdministratorRetriesADeadJob(t *testing.T) {
 func (f *fixture) audited(id string) {
 	f.Helper()
 	var leaves []audit.Leaf
-	if err := f.d.View(f.Context(), func(tx *db.Tx) (err error) {
+	if err := f.DB.View(f.Context(), func(tx *db.Tx) (err error) {
 		leaves, err = audit.Search(f.Context(), tx, audit.Filter{Object: "job", ObjectID: id, Limit: 10})
 		return err
 	}); err != nil {
@@ -129,16 +93,14 @@ func (f *fixture) audited(id string) {
 func TestOthersAreRefused(t *testing.T) {
 	f := setup(t, dbtest.SQLite(t), func() error { return nil })
 	for _, role := range access.Roles() {
-		f.actor.Role = string(role)
+		f.Actor.Role = string(role)
 		want := http.StatusForbidden
 		if role == access.SystemAdmin {
 			want = http.StatusOK
 		}
-		if w := f.send(http.MethodGet, "/jobs"); w.Code != want {
-			t.Errorf("%s: page answers %d", role, w.Code)
-		}
-		if w := f.send(http.MethodPost, "/jobs/x/retry"); role != access.SystemAdmin && w.Code != http.StatusForbidden {
-			t.Errorf("%s: retry answers %d", role, w.Code)
+		f.Get("/jobs", want)
+		if role != access.SystemAdmin {
+			f.Post("/jobs/x/retry", nil, http.StatusForbidden)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // typed, the page answers with the identity masked, and the search finds it live.
 func TestClerkEntersAPerson(t *testing.T) {
 	f := setup(t, dbtest.SQLite(t))
-	srv := httptest.NewServer(f.site)
+	srv := httptest.NewServer(f.Site)
 	t.Cleanup(srv.CloseClientConnections)
 	b := webtest.Browser(t)
 	webtest.Visit(b, srv.URL+"/patients/new")

@@ -1,0 +1,53 @@
+// Package organizationtest gives tests the institutions of Lingling.
+package organizationtest
+
+import (
+	"slices"
+	"testing"
+
+	"yilian/internal/db"
+	"yilian/internal/db/dbtest"
+	"yilian/internal/organization"
+	"yilian/internal/region"
+)
+
+// Seed loads the regions and institutions of Lingling.
+func Seed(t testing.TB, d *db.DB) {
+	t.Helper()
+	err := d.Tx(t.Context(), func(tx *db.Tx) error {
+		if err := region.Seed(t.Context(), tx); err != nil {
+			return err
+		}
+		return organization.Seed(t.Context(), tx)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ByName returns an institution by its first name.
+func ByName(t testing.TB, d *db.DB, name string) organization.Organization {
+	t.Helper()
+	return dbtest.View(t, d, func(tx *db.Tx) (organization.Organization, error) { return organization.ByName(t.Context(), tx, name) })
+}
+
+// OfKind returns the institutions of a kind.
+func OfKind(t testing.TB, d *db.DB, kind organization.Kind) []organization.Organization {
+	t.Helper()
+	return dbtest.View(t, d, func(tx *db.Tx) ([]organization.Organization, error) {
+		return organization.List(t.Context(), tx, organization.Filter{Kind: kind})
+	})
+}
+
+// Department returns a department of an institution by its name.
+func Department(t testing.TB, d *db.DB, org, name string) organization.Department {
+	t.Helper()
+	all := dbtest.View(t, d, func(tx *db.Tx) ([]organization.Department, error) {
+		return organization.Departments(t.Context(), tx, org)
+	})
+	i := slices.IndexFunc(all, func(x organization.Department) bool { return x.Name == name })
+	if i < 0 {
+		t.Fatalf("no department %s", name)
+	}
+	return all[i]
+}
