@@ -60,8 +60,12 @@ var actions = map[string]action{
 	referral.ActCallOff:       {"ban", false, "已取消转诊", reasoned((*referral.Service).Cancel)},
 	referral.ActStart:         {"player-play", false, "已开始诊疗，临床责任由您承担", start},
 	referral.ActNote:          {"notes", false, "诊疗进展已记录", func(c call) (flow.Case, error) { return c.p.Service.InterimNote(c.ctx, c.actor, c.ref, c.text("text")) }},
+	referral.ActAskCancel:     {"ban", false, "取消申请已送接诊医生，等对方答复", reasoned((*referral.Service).AskCancel)},
+	referral.ActAnswerCancel:  {"message", false, "答复已送转诊医生", answerCancel},
 	referral.ActComplete:      {"clipboard-check", false, "回转单已送转出机构，待对方确认", complete},
 	referral.ActAcknowledge:   {"checks", true, "回执已确认，本单结案", func(c call) (flow.Case, error) { return c.p.Service.Acknowledge(c.ctx, c.actor, c.ref, c.comment()) }},
+	referral.ActAskCancel:     {"ban", false, "取消申请已送主治医生，待其答复", reasoned((*referral.Service).AskCancel)},
+	referral.ActAnswerCancel:  {"message", false, "已答复取消申请", answerCancel},
 	referral.ActClose:         {"clipboard", false, "本单已结案", closeCase},
 	referral.ActWithdraw:      {"arrow-back-up", false, "转诊已撤回", reasoned((*referral.Service).Withdraw)},
 	referral.ActDeath:         {"flag", false, "已登记死亡，患者的其他转诊一并结案", death},
@@ -94,6 +98,14 @@ func ask(c call) (flow.Case, error) {
 
 func answer(c call) (flow.Case, error) {
 	return c.p.Service.Answer(c.ctx, c.actor, c.ref, c.text("answer"))
+}
+
+func answerCancel(c call) (flow.Case, error) {
+	return c.p.Service.AnswerCancel(c.ctx, c.actor, c.ref, referral.CancelAnswer{Answer: c.text("answer"), Comment: c.comment()})
+}
+
+func answerCancel(c call) (flow.Case, error) {
+	return c.p.Service.AnswerCancel(c.ctx, c.actor, c.ref, referral.CancelAnswer{Answer: c.text("answer"), Comment: c.comment()})
 }
 
 func redirect(c call) (flow.Case, error) {

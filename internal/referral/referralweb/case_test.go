@@ -283,3 +283,42 @@ func TestDeath(t *testing.T) {
 	f.has(f.do(422, c, "death_at_target", "deceased_on", "2026-13-40", "reason", "证明 001"), "form-death_at_target")
 	f.has(f.do(200, c, "death_at_target", "deceased_on", string(dateOf(f)), "reason", "证明 001"), "已结案")
 }
+
+// TestCancelRequest asks the attending doctor to cancel and is answered.
+func TestCancelRequest(t *testing.T) {
+	f := setup(t, dbtest.SQLite(t))
+	c := f.w.To(0, referral.StateInCare)
+	f.as(f.w.Doctor)
+	list, err := f.w.Service.Options(t.Context(), f.w.Doctor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.has(f.do(422, c, "ask_cancel"), "请选择原因")
+	f.has(f.do(200, c, "ask_cancel", "reason", list.Reasons[referral.ActAskCancel][0].Code, "comment", "患者要求回乡"), "转出方申请取消", "患者要求回乡")
+	f.as(f.w.Specialist)
+	f.has(f.get(200, "/referrals/"+c.ID+"/answer_cancel"), "不同意，继续诊疗", "同意取消")
+	f.has(f.do(422, c, "answer_cancel"), `id="form-answer_cancel"`)
+	f.lacks(f.do(200, c, "answer_cancel", "answer", "refuse", "comment", "已开始治疗"), "转出方申请取消")
+	f.state(c, referral.StateInCare)
+}
+
+// TestCancelAfterStart asks the attending doctor, who refuses first and then
+// agrees, each in the drawer.
+func TestCancelAfterStart(t *testing.T) {
+	each(t, func(f *fixture) {
+		w := f.w
+		c := w.To(0, referral.StateInCare)
+		f.as(w.Doctor)
+		f.has(f.get(200, "/referrals/"+c.ID+"/ask_cancel"), `id="form-ask_cancel"`, "患者另择医院", "能否取消由接诊医生答复")
+		f.has(f.do(422, c, "ask_cancel", "reason", "elsewhere"), "请填写为什么要取消")
+		f.has(f.do(200, c, "ask_cancel", "reason", "elsewhere", "comment", "已联系湘雅"), "转出方申请取消，等接诊医生答复：患者另择医院 · 已联系湘雅", "诊疗中")
+		f.lacks(f.get(200, "/referrals/"+c.ID), "/ask_cancel\"", "/answer_cancel\"")
+		f.as(w.Specialist)
+		f.has(f.get(200, "/referrals/"+c.ID+"/answer_cancel"), `id="form-answer_cancel"`, "不同意，继续诊疗", "同意取消（尚未实施诊疗）")
+		f.has(f.do(422, c, "answer_cancel", "comment", "病情不稳"), "请填写是否同意取消", "病情不稳")
+		f.lacks(f.do(200, c, "answer_cancel", "answer", "refuse", "comment", "病情不稳"), "等接诊医生答复")
+		f.as(w.Doctor).do(200, c, "ask_cancel", "reason", "patient_gave_up", "comment", "坚持离院")
+		f.has(f.as(w.Specialist).do(200, c, "answer_cancel", "answer", "agree", "comment", "未用药，已告知风险"), "已取消", "坚持离院", "未用药，已告知风险")
+		f.state(c, referral.StateCancelled)
+	})
+}
