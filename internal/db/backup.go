@@ -85,6 +85,10 @@ func dump(ctx context.Context, tx *Tx, table string, enc *json.Encoder) (int64, 
 	if err != nil {
 		return 0, err
 	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return 0, err
+	}
 	if err := enc.Encode(backupTable{table, columns}); err != nil {
 		return 0, err
 	}
@@ -98,9 +102,7 @@ func dump(ctx context.Context, tx *Tx, table string, enc *json.Encoder) (int64, 
 			return n, err
 		}
 		for i, v := range values {
-			if b, ok := v.([]byte); ok {
-				values[i] = map[string]string{"b": base64.StdEncoding.EncodeToString(b)}
-			}
+			values[i] = portable(v, types[i].DatabaseTypeName())
 		}
 		if err := enc.Encode(values); err != nil {
 			return n, err
@@ -108,6 +110,20 @@ func dump(ctx context.Context, tx *Tx, table string, enc *json.Encoder) (int64, 
 		n++
 	}
 	return n, rows.Err()
+}
+
+// portable is a value as it stands in a backup: SQLite's truth is a number,
+// PostgreSQL's is not.
+func portable(v any, kind string) any {
+	switch x := v.(type) {
+	case []byte:
+		return map[string]string{"b": base64.StdEncoding.EncodeToString(x)}
+	case int64:
+		if strings.HasPrefix(kind, "BOOL") {
+			return x != 0
+		}
+	}
+	return v
 }
 
 // Restore fills an empty, migrated database from a backup. It refuses a
@@ -262,7 +278,10 @@ func loadRow(ctx context.Context, stmt *sql.Stmt, raw json.RawMessage, width int
 		}
 	}
 	_, err := stmt.ExecContext(ctx, values...)
-	return explain(err)
+	if err = explain(err); err == nil || errs.Is(err, errs.Unavailable) {
+		return err
+	}
+	return errs.Because(err, errs.Invalid, "备份文件已损坏：有一行数据写不进去（%v），没有写入任何内容", err)
 }
 
 // tables lists the tables in an order in which rows can be inserted: a table

@@ -10,6 +10,12 @@ import (
 	"yilian/internal/errs"
 )
 
+// everyType are rows with values of every type that migrations use.
+var everyType = []string{
+	`INSERT INTO job (id, kind, args, state, run_at, again, max_attempts, created_at) VALUES ('j1', 'k', '{}', 'ready', 1772413200000, TRUE, 3, 0)`,
+	`INSERT INTO job (id, kind, args, state, run_at, again, max_attempts, created_at) VALUES ('j2', 'k', '{}', 'ready', 9007199254740993, FALSE, 3, 0)`,
+}
+
 // TestBackupMovesBetweenEngines restores each engine's backup into a fresh
 // database of each engine.
 func TestBackupMovesBetweenEngines(t *testing.T) {
@@ -17,7 +23,15 @@ func TestBackupMovesBetweenEngines(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, from *db.DB) {
 		must(t, from.Tx(ctx, func(tx *db.Tx) error {
 			_, err := tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ('a', '一行中文 "引号"'), ('b', '')`)
-			return err
+			if err != nil {
+				return err
+			}
+			for _, stmt := range everyType {
+				if _, err := tx.Exec(ctx, stmt); err != nil {
+					return err
+				}
+			}
+			return nil
 		}))
 		var file bytes.Buffer
 		rows, err := from.Backup(ctx, &file)
@@ -31,6 +45,14 @@ func TestBackupMovesBetweenEngines(t *testing.T) {
 				v, err := db.Get(ctx, tx, "", db.Value[string], `SELECT value FROM setting WHERE name = 'a'`)
 				if v != `一行中文 "引号"` {
 					t.Errorf("value %q", v)
+				}
+				if err != nil {
+					return err
+				}
+				n, err := db.Count(ctx, tx, `SELECT count(*) FROM job WHERE (id = 'j1' AND again AND run_at = 1772413200000 AND uniq IS NULL)
+					OR (id = 'j2' AND NOT again AND run_at = 9007199254740993)`)
+				if n != 2 {
+					t.Errorf("%d of 2 jobs are as they were", n)
 				}
 				return err
 			}))
