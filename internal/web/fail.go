@@ -76,6 +76,10 @@ func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if f.Incident != "" && v.site != nil {
 		v.site.opts.Log.Error("internal fault", "incident", f.Incident, "method", r.Method, "route", r.Pattern, "err", err)
 	}
+	if e, ok := errors.AsType[*errs.Error](err); ok && f.Status == http.StatusServiceUnavailable && v.site != nil {
+		// The user is told what to do; the administrator needs the cause.
+		v.site.opts.Log.Warn("unavailable", "method", r.Method, "route", r.Pattern, "err", err, "cause", errors.Unwrap(e))
+	}
 	if rec, ok := w.(*recorder); ok && rec.status != 0 {
 		return // half an answer is out already; the connection ends here
 	}
