@@ -64,8 +64,6 @@ var actions = map[string]action{
 	referral.ActAnswerCancel:  {"message", false, "答复已送转诊医生", answerCancel},
 	referral.ActComplete:      {"clipboard-check", false, "回转单已送转出机构，待对方确认", complete},
 	referral.ActAcknowledge:   {"checks", true, "回执已确认，本单结案", func(c call) (flow.Case, error) { return c.p.Service.Acknowledge(c.ctx, c.actor, c.ref, c.comment()) }},
-	referral.ActAskCancel:     {"ban", false, "取消申请已送主治医生，待其答复", reasoned((*referral.Service).AskCancel)},
-	referral.ActAnswerCancel:  {"message", false, "已答复取消申请", answerCancel},
 	referral.ActClose:         {"clipboard", false, "本单已结案", closeCase},
 	referral.ActWithdraw:      {"arrow-back-up", false, "转诊已撤回", reasoned((*referral.Service).Withdraw)},
 	referral.ActDeath:         {"flag", false, "已登记死亡，患者的其他转诊一并结案", death},
@@ -98,10 +96,6 @@ func ask(c call) (flow.Case, error) {
 
 func answer(c call) (flow.Case, error) {
 	return c.p.Service.Answer(c.ctx, c.actor, c.ref, c.text("answer"))
-}
-
-func answerCancel(c call) (flow.Case, error) {
-	return c.p.Service.AnswerCancel(c.ctx, c.actor, c.ref, referral.CancelAnswer{Answer: c.text("answer"), Comment: c.comment()})
 }
 
 func answerCancel(c call) (flow.Case, error) {

@@ -284,24 +284,6 @@ func TestDeath(t *testing.T) {
 	f.has(f.do(200, c, "death_at_target", "deceased_on", string(dateOf(f)), "reason", "证明 001"), "已结案")
 }
 
-// TestCancelRequest asks the attending doctor to cancel and is answered.
-func TestCancelRequest(t *testing.T) {
-	f := setup(t, dbtest.SQLite(t))
-	c := f.w.To(0, referral.StateInCare)
-	f.as(f.w.Doctor)
-	list, err := f.w.Service.Options(t.Context(), f.w.Doctor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.has(f.do(422, c, "ask_cancel"), "请选择原因")
-	f.has(f.do(200, c, "ask_cancel", "reason", list.Reasons[referral.ActAskCancel][0].Code, "comment", "患者要求回乡"), "转出方申请取消", "患者要求回乡")
-	f.as(f.w.Specialist)
-	f.has(f.get(200, "/referrals/"+c.ID+"/answer_cancel"), "不同意，继续诊疗", "同意取消")
-	f.has(f.do(422, c, "answer_cancel"), `id="form-answer_cancel"`)
-	f.lacks(f.do(200, c, "answer_cancel", "answer", "refuse", "comment", "已开始治疗"), "转出方申请取消")
-	f.state(c, referral.StateInCare)
-}
-
 // TestCancelAfterStart asks the attending doctor, who refuses first and then
 // agrees, each in the drawer.
 func TestCancelAfterStart(t *testing.T) {
