@@ -37,7 +37,10 @@ var caseKinds = map[string]home.Kind{
 // routes registers every page. The order does not matter; the menu sorts by
 // the order that items carry.
 func (a *App) routes() {
-	site := web.New(web.Options{Secure: a.Config.TLS.Certificate != ""})
+	site := web.New(web.Options{
+		Secure: a.Config.TLS.Certificate != "",
+		Now:    func() time.Time { return a.DB.Now() }, // pages and their clocks live in one time
+	})
 	a.Site = site
 	site.Public("GET /healthz", a.healthz)
 	accounts := accountweb.Routes(site, a.Accounts)
