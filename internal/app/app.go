@@ -16,6 +16,7 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
+	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
@@ -79,6 +80,9 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 func loadProfiles(dir string) (*policy.Book, error) {
 	var files fs.FS = profiles.FS
 	if dir != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, errs.Because(err, errs.Invalid, "没有找到政策文件夹 %s（配置文件中的 profiles）", dir)
+		}
 		files = os.DirFS(dir)
 	}
 	return policy.Load(files)

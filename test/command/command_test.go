@@ -111,6 +111,11 @@ func (s site) lendKeys(t *testing.T, from string) {
 // open opens the database of a site as the program does.
 func (s site) open(t *testing.T) *db.DB {
 	t.Helper()
+	if !db.IsPostgres(s.target) {
+		if _, err := os.Stat(s.target); err != nil {
+			t.Fatal(err) // opening would make it
+		}
+	}
 	d, err := db.Open(context.Background(), s.target)
 	must(t, err)
 	t.Cleanup(func() {
@@ -142,19 +147,24 @@ func (s site) exec(t *testing.T, statements ...string) {
 	}))
 }
 
+// count and text read one value.
 func (s site) count(t *testing.T, query string, args ...any) int64 {
 	t.Helper()
-	return s.value(t, query, args...)
+	return value[int64](t, s, query, args...)
 }
 
-func (s site) value(t *testing.T, query string, args ...any) (n int64) {
+func (s site) text(t *testing.T, query string, args ...any) string {
 	t.Helper()
-	d := s.open(t)
-	must(t, d.View(context.Background(), func(tx *db.Tx) (err error) {
-		n, err = db.Count(context.Background(), tx, query, args...)
+	return value[string](t, s, query, args...)
+}
+
+func value[T any](t *testing.T, s site, query string, args ...any) (v T) {
+	t.Helper()
+	must(t, s.open(t).View(context.Background(), func(tx *db.Tx) (err error) {
+		v, err = db.Get(context.Background(), tx, "", db.Value[T], query, args...)
 		return err
 	}))
-	return n
+	return v
 }
 
 // digest stands for the whole content of the database.
@@ -166,8 +176,7 @@ func (s site) digest(t *testing.T) string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// tables counts the rows of every table of the given SQLite site and of others
-// with the same tables.
+// tables counts the rows of every table.
 func (s site) tables(t *testing.T) map[string]int64 {
 	t.Helper()
 	d := s.open(t)
