@@ -975,7 +975,7 @@ func targetList(list []referral.Target, chosen string, err error) templ.Componen
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				for i, t := range shown(list) {
+				for i, t := range shown(list, chosen) {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<tr><td><input type=\"hidden\" name=\"shown\" value=\"")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -1187,11 +1187,25 @@ func targetList(list []referral.Target, chosen string, err error) templ.Componen
 	})
 }
 
-// shownMost is how many places are shown to a patient at once.
-const shownMost = 8
+// shownMost is how many places are shown to a patient at once, shownEnough how
+// many of a higher tier make those of one's own tier superfluous.
+const shownMost, shownEnough = 8, 3
 
-func shown(list []referral.Target) []referral.Target {
-	return list[:min(len(list), shownMost)]
+// shown are the places that stand on the page: a bigger hospital before a place
+// like one's own; what has been chosen stays.
+func shown(list []referral.Target, chosen string) []referral.Target {
+	var out, lateral []referral.Target
+	for _, t := range list {
+		if t.Direction == referral.Lateral && t.Service.ID != chosen {
+			lateral = append(lateral, t)
+		} else {
+			out = append(out, t)
+		}
+	}
+	if len(out) < shownEnough {
+		out = append(out, lateral...)
+	}
+	return out[:min(len(out), shownMost)]
 }
 
 func loadMark(l referral.Load) templ.Component {
@@ -1224,7 +1238,7 @@ func loadMark(l referral.Load) templ.Component {
 			var templ_7745c5c3_Var40 string
 			templ_7745c5c3_Var40, templ_7745c5c3_Err = templ.JoinStringErrs(loadText(l))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `form.templ`, Line: 240, Col: 15}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `form.templ`, Line: 254, Col: 15}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var40))
 			if templ_7745c5c3_Err != nil {

@@ -204,8 +204,9 @@ func (p *Pages) suggest(ctx context.Context, q *request, id string) (err error) 
 	chosen := func(t referral.Target) bool { return t.Service.ID == q.value("target_service") }
 	if !slices.ContainsFunc(q.Targets, chosen) {
 		q.Values.Del("target_service")
-		if i := slices.IndexFunc(q.Targets, func(t referral.Target) bool { return t.Problem == "" }); i >= 0 {
-			q.Values.Set("target_service", q.Targets[i].Service.ID)
+		offered := shown(q.Targets, "")
+		if i := slices.IndexFunc(offered, func(t referral.Target) bool { return t.Problem == "" }); i >= 0 {
+			q.Values.Set("target_service", offered[i].Service.ID)
 		}
 	}
 	built := q.summary()
