@@ -9,8 +9,11 @@ import (
 	"yilian/internal/errs"
 )
 
-// Status returns the HTTP status that answers an error.
+// Status returns the HTTP status that answers an error; 200 when there is none.
 func Status(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
 		return http.StatusRequestEntityTooLarge

@@ -35,7 +35,6 @@ func Routes(site *web.Site, svc *account.Service) *Handlers {
 	h.ownRoutes(site)
 	h.manageRoutes(site)
 	site.Menu(
-		web.Item{Group: "系统管理", Title: "我的账号", Icon: "user", Path: "/account", Order: 990},
 		web.Item{Group: "系统管理", Title: "账号管理", Icon: "users", Path: "/accounts", Order: 800,
 			Rights: []string{string(access.AccountCreate), string(access.AccountLock)}},
 		web.Item{Group: "系统管理", Title: "登录策略", Icon: "shield-lock", Path: "/accounts/policy", Order: 804,

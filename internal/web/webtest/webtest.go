@@ -62,6 +62,16 @@ func Person(t testing.TB, browser context.Context) context.Context {
 	return ctx
 }
 
+// Tab opens another window for the same person, with the same cookies and
+// storage. It ends with the test.
+func Tab(t testing.TB, person context.Context) context.Context {
+	t.Helper()
+	ctx, stop := chromedp.NewContext(person)
+	t.Cleanup(stop)
+	begin(ctx, t)
+	return ctx
+}
+
 // begin watches a new window and gives it the size of an old PC.
 func begin(ctx context.Context, t testing.TB) {
 	t.Helper()
