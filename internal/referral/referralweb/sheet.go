@@ -107,6 +107,36 @@ func (v *view) find(name string) (flow.Action, bool) {
 	return v.Actions[i], true
 }
 
+// usually is the action that a state waits for: the blue button.
+var usually = map[string]string{
+	referral.StateInReview: referral.ActPass, referral.StateSubmitted: referral.ActAccept, referral.StateAwaitingInfo: referral.ActAnswer,
+	referral.StateAccepted: referral.ActArrange, referral.StateArranged: referral.ActArrive, referral.StateNoShow: referral.ActRearrange,
+	referral.StateArrived: referral.ActStart, referral.StateInCare: referral.ActComplete, referral.StateCompleted: referral.ActAcknowledge,
+	referral.StateDeclined: referral.ActElsewhere,
+}
+
+func usual(v *view, a flow.Action) bool { return usually[v.Case.State] == a.Name }
+
+// offered are the actions with a page of this package, the usual one first,
+// those that end the case last.
+func offered(v *view) []flow.Action {
+	list := slices.DeleteFunc(slices.Clone(v.Actions), func(a flow.Action) bool {
+		_, ok := actions[a.Name]
+		return !ok && a.Name != referral.ActSubmit
+	})
+	rank := func(a flow.Action) int {
+		switch {
+		case usual(v, a):
+			return 0
+		case a.Dangerous:
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(list, func(a, b flow.Action) int { return rank(a) - rank(b) })
+	return list
+}
+
 // open shows the form of an action inside the case.
 func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {
 	actor, _ := access.ActorFrom(r.Context())
