@@ -44,7 +44,7 @@ var ranks = [][]string{
 	// 4 care
 	{"contract", "consent"},
 	{"referral"},
-	{"people"},
+	{"people", "referral/referralcount"},
 	{"referral/referraltest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",

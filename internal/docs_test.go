@@ -29,7 +29,7 @@ func TestClausesNameExistingTests(t *testing.T) {
 
 func hasTest(t *testing.T, pkg, name string) bool {
 	t.Helper()
-	for _, dir := range []string{filepath.Join(".", pkg), filepath.Join("..", "test", pkg)} {
+	for _, dir := range []string{pkg, filepath.Join("*", pkg), filepath.Join("..", "test", pkg)} {
 		files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
 		if err != nil {
 			t.Fatal(err)

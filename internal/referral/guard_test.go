@@ -14,6 +14,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
+	"yilian/internal/referral/referralcount"
 	"yilian/internal/referral/referraltest"
 )
 
@@ -141,9 +142,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 		must(t, err)
 		_, err = s.Accept(ctx, w.Centre2, w.Ref(c), "")
 		must(t, err)
-		_, err = s.Overview(ctx, w.Desk, referral.Scope{Org: w.Other.ID})
+		_, err = referralcount.Read(ctx, d, w.Desk, referralcount.Scope{Org: w.Other.ID})
 		refused(t, err, errs.Forbidden, "只能查看本机构")
-		o, err := s.Overview(ctx, w.Bureau, referral.Scope{})
+		o, err := referralcount.Read(ctx, d, w.Bureau, referralcount.Scope{})
 		must(t, err)
 		if o.Sent != 1 || len(o.Months) != 1 {
 			t.Errorf("%+v", o)

@@ -17,6 +17,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
+	"yilian/internal/referral/referralcount"
 	"yilian/internal/referral/referraltest"
 )
 
@@ -292,11 +293,11 @@ func (r *random) record() referral.Record {
 // recount holds the overview of both sides against the events.
 func recount(t *testing.T, w *referraltest.World) {
 	t.Helper()
-	for _, scope := range []referral.Scope{{Org: w.Township.ID, Side: flow.From}, {Org: w.Hospital.ID, Side: flow.To}, {Org: w.Other.ID}} {
+	for _, scope := range []referralcount.Scope{{Org: w.Township.ID, Side: flow.From}, {Org: w.Hospital.ID, Side: flow.To}, {Org: w.Other.ID}} {
 		actor := access.Actor{Account: "a", Role: string(access.AllianceOffice), Org: scope.Org}
-		got, err := w.Service.Overview(ctx, actor, scope)
+		got, err := referralcount.Read(ctx, w.DB, actor, scope)
 		must(t, err)
-		var histories []referral.History
+		var histories []referralcount.History
 		must(t, w.DB.View(ctx, func(tx *db.Tx) error {
 			cases, err := flow.Worklist(ctx, tx, flow.Query{Kind: referral.Kind, Org: scope.Org, Side: scope.Side, Limit: 10000})
 			if err != nil {
@@ -311,11 +312,11 @@ func recount(t *testing.T, w *referraltest.World) {
 				if err != nil {
 					return err
 				}
-				histories = append(histories, referral.History{Direction: direction, Events: events})
+				histories = append(histories, referralcount.History{Direction: direction, Events: events})
 			}
 			return nil
 		}))
-		want := referral.Recount(histories, got.Now)
+		want := referralcount.Recount(histories, got.Now)
 		if !reflect.DeepEqual(got.Counts, want) {
 			t.Errorf("overview %+v\nrecount  %+v", got.Counts, want)
 		}
@@ -329,43 +330,5 @@ func recount(t *testing.T, w *referraltest.World) {
 		if months != got.Sent {
 			t.Errorf("months add up to %d of %d", months, got.Sent)
 		}
-	}
-}
-
-// The worked example of the handbook: 10 sent, 2 withdrawn, 1 returned, 5
-// closed with a result: closure 5/7 = 71.4 %.
-func TestClosureRateOfTheWorkedExample(t *testing.T) {
-	history := func(actions ...string) referral.History {
-		h := referral.History{Direction: referral.Up}
-		to := map[string]string{
-			referral.ActSubmit: referral.StateSubmitted, referral.ActAccept: referral.StateAccepted, referral.ActArrive: referral.StateArrived,
-			referral.ActWithdraw: referral.StateWithdrawn, referral.ActDecline: referral.StateDeclined, referral.ActAcknowledge: referral.StateClosed,
-		}
-		for _, a := range actions {
-			h.Events = append(h.Events, flow.Event{Action: a, ToState: to[a], At: dbtest.Clock})
-		}
-		return h
-	}
-	var all []referral.History
-	for range 2 {
-		all = append(all, history(referral.ActSubmit, referral.ActWithdraw))
-	}
-	all = append(all, history(referral.ActSubmit, referral.ActDecline))
-	for range 5 {
-		all = append(all, history(referral.ActSubmit, referral.ActAccept, referral.ActArrive, referral.ActAcknowledge))
-	}
-	for range 2 {
-		all = append(all, history(referral.ActSubmit))
-	}
-	c := referral.Recount(all, dbtest.Clock.Add(4*24*time.Hour))
-	percent, ok := c.Closure.Percent()
-	if c.Closure != (referral.Rate{Numerator: 5, Denominator: 7}) || !ok || fmt.Sprintf("%.1f", percent) != "71.4" {
-		t.Errorf("closure %+v", c.Closure)
-	}
-	if c.Arrivals[referral.Up] != 5 || c.OpenAge.Week != 3 || c.Sent != 10 {
-		t.Errorf("%+v", c)
-	}
-	if _, ok := referral.Recount(nil, dbtest.Clock).Closure.Percent(); ok {
-		t.Error("no denominator: not computable")
 	}
 }

@@ -14,14 +14,15 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
+	"yilian/internal/referral/referralcount"
 	"yilian/internal/web"
 )
 
 // overview is the page of figures.
 type overview struct {
-	referral.Overview
+	referralcount.Overview
 	Actor  access.Actor
-	Scope  referral.Scope
+	Scope  referralcount.Scope
 	Period string
 }
 
@@ -34,7 +35,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) error {
 	actor, _ := access.ActorFrom(r.Context())
 	q := r.URL.Query()
 	today := calendar.DateOf(p.Service.DB.Now())
-	o := overview{Actor: actor, Period: q.Get("period"), Scope: referral.Scope{Side: flow.Side(q.Get("side"))}}
+	o := overview{Actor: actor, Period: q.Get("period"), Scope: referralcount.Scope{Side: flow.Side(q.Get("side"))}}
 	if o.Scope.Side != flow.From && o.Scope.Side != flow.To {
 		o.Scope.Side = flow.Nobody
 	}
@@ -42,7 +43,7 @@ func (p *Pages) overview(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var err error
-	if o.Overview, err = p.Service.Overview(r.Context(), actor, o.Scope); err != nil {
+	if o.Overview, err = referralcount.Read(r.Context(), p.Service.DB, actor, o.Scope); err != nil {
 		return err
 	}
 	return web.Render(w, r, http.StatusOK, overviewPage(o))
@@ -106,21 +107,29 @@ func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 // rateText is a rate with its parts; without a denominator it says why there
 // is none.
-func rateText(r referral.Rate) string {
+func rateText(r referralcount.Rate) string {
 	if percent, ok := r.Percent(); ok {
 		return strconv.FormatFloat(percent, 'f', 1, 64)
 	}
 	return "不可计算"
 }
 
-func rateNote(r referral.Rate) string {
+func rateNote(r referralcount.Rate) string {
 	if r.Denominator == 0 {
 		return "分母为 0：所选期间没有应结案的转诊"
 	}
 	return fmt.Sprintf("%d ÷ %d", r.Numerator, r.Denominator)
 }
 
-func rateUnit(r referral.Rate) string {
+// reportedNote is the parts of the share of reports that came back.
+func reportedNote(r referralcount.Rate) string {
+	if r.Denominator == 0 {
+		return "分母为 0：所选期间没有到了回转时限的转诊"
+	}
+	return rateNote(r)
+}
+
+func rateUnit(r referralcount.Rate) string {
 	if r.Denominator == 0 {
 		return ""
 	}
@@ -148,7 +157,7 @@ func waitText(n int, d time.Duration) string {
 	return value + unit
 }
 
-func waitNote(w referral.Waits) string {
+func waitNote(w referralcount.Waits) string {
 	if w.N == 0 {
 		return "所选期间没有已受理的转诊"
 	}
@@ -183,17 +192,7 @@ func (o overview) states() []stateRow {
 	return out
 }
 
-// reported counts the cases of a month whose report back has been sent.
-func reported(c referral.Counts) (n int64) {
-	for _, s := range c.ByState {
-		if s.State == referral.StateCompleted {
-			n += s.N
-		}
-	}
-	return n + c.Closure.Numerator
-}
-
-func closed(c referral.Counts) (n int64) {
+func closed(c referralcount.Counts) (n int64) {
 	for _, s := range c.ByState {
 		if s.State == referral.StateClosed {
 			n += s.N
@@ -202,7 +201,7 @@ func closed(c referral.Counts) (n int64) {
 	return n
 }
 
-func arrived(c referral.Counts) (n int64) {
+func arrived(c referralcount.Counts) (n int64) {
 	for _, k := range c.Arrivals {
 		n += k
 	}
@@ -210,9 +209,9 @@ func arrived(c referral.Counts) (n int64) {
 }
 
 // months lists the months, newest first, as Overview has them.
-func (o overview) months() []referral.Month {
+func (o overview) months() []referralcount.Month {
 	out := slices.Clone(o.Months)
-	slices.SortStableFunc(out, func(a, b referral.Month) int { return cmp.Compare(b.Month, a.Month) })
+	slices.SortStableFunc(out, func(a, b referralcount.Month) int { return cmp.Compare(b.Month, a.Month) })
 	return out
 }
 
