@@ -32,6 +32,13 @@ func ActorFrom(ctx context.Context) (Actor, bool) {
 	return a, ok
 }
 
+// ActorOf is the signed-in actor of a request; without one the zero Actor, who
+// has no right to anything.
+func ActorOf(ctx context.Context) Actor {
+	a, _ := ActorFrom(ctx)
+	return a
+}
+
 // Basis is why an institution or a person may see a patient's data.
 type Basis string
 

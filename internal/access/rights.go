@@ -36,6 +36,8 @@ const (
 
 	OrganizationEdit Right = "organization.edit"
 	RosterEdit       Right = "roster.edit"
+	ScheduleEdit     Right = "schedule.edit" // weekly sessions, closures, moving appointments
+	BedEdit          Right = "bed.edit"      // beds offered for referrals
 	MessageRead      Right = "message.read"
 
 	AccountCreate  Right = "account.create"
@@ -102,6 +104,8 @@ var rights = map[Right][]grant{
 
 	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},
+	ScheduleEdit:     {{[]Role{DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},
+	BedEdit:          {{[]Role{BedManager, ReferralCenter}, []Relation{Own}}},
 	MessageRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 
 	AccountCreate:  {{[]Role{SystemAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
@@ -132,6 +136,17 @@ func Allowed(role Role, right Right, rel Relation) bool {
 // should offer it.
 func Has(role Role, right Right) bool {
 	return slices.ContainsFunc(rights[right], func(g grant) bool { return slices.Contains(g.roles, role) })
+}
+
+// May reports whether the actor has the right: whether a page offers it.
+func May(actor Actor, right Right, rel Relation) bool { return Require(actor, right, rel) == nil }
+
+// At is how the actor stands to an institution: his own, or any.
+func At(actor Actor, org string) Relation {
+	if org != "" && actor.Org == org {
+		return Own
+	}
+	return Any
 }
 
 // Require returns Forbidden, in words, when the actor lacks the right. The

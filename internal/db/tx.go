@@ -81,6 +81,16 @@ func Count(ctx context.Context, tx *Tx, query string, args ...any) (int64, error
 	return Get(ctx, tx, "计数", Value[int64], query, args...)
 }
 
+// Read gets one thing by its key in a transaction of its own; get is a read of
+// the module that keeps it.
+func Read[K, T any](ctx context.Context, d *DB, get func(context.Context, *Tx, K) (T, error), key K) (v T, err error) {
+	err = d.View(ctx, func(tx *Tx) error {
+		v, err = get(ctx, tx, key)
+		return err
+	})
+	return v, err
+}
+
 // Expand replaces the word $list in a constant query by one placeholder for
 // each value, numbered after args, and returns the query with all arguments.
 // An empty list becomes NULL, which no value equals.

@@ -78,6 +78,10 @@ func KindOf(err error) Kind {
 // Is reports whether err is of the kind.
 func Is(err error, kind Kind) bool { return err != nil && KindOf(err) == kind }
 
+// Correctable reports whether a form comes back with err on it: the person can
+// put right what was typed, or look at what has changed meanwhile.
+func Correctable(err error) bool { return Is(err, Invalid) || Is(err, Conflict) }
+
 // Form collects the wrong fields of one input, so that the user sees them all
 // at once. The zero value is ready.
 type Form struct{ fields []Field }

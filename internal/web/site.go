@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -54,7 +55,7 @@ func New(opts Options) *Site {
 // everything given to Use.
 func (s *Site) Handle(pattern string, h Handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		var next http.Handler = edge(h)
+		next := edge(h)
 		for i := len(s.around) - 1; i >= 0; i-- {
 			next = s.around[i](next)
 		}
@@ -97,7 +98,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			Fail(rec, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))

@@ -184,7 +184,7 @@ func TestFlash(t *testing.T) {
 func TestRedirectStaysHere(t *testing.T) {
 	for _, path := range []string{"//evil.example", "https://evil.example", "/\\evil.example", ""} {
 		w := httptest.NewRecorder()
-		if err := web.Redirect(w, httptest.NewRequest("GET", "/", nil), path); err != nil || w.Header().Get("Location") != "/" {
+		if err := web.Redirect(w, httptest.NewRequest(http.MethodGet, "/", nil), path); err != nil || w.Header().Get("Location") != "/" {
 			t.Errorf("%q leads to %q", path, w.Header().Get("Location"))
 		}
 	}
@@ -211,7 +211,7 @@ func TestMeasured(t *testing.T) {
 		n, ms string
 		ok    bool
 	}{{"4", "5200", true}, {"", "", false}, {"-1", "5", false}, {"4", "99999999999", false}} {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(url.Values{"_interactions": {c.n}, "_elapsed_ms": {c.ms}}.Encode()))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(url.Values{"_interactions": {c.n}, "_elapsed_ms": {c.ms}}.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		if n, d, ok := web.Measured(r); ok != c.ok || ok && (n != 4 || d != 5200*time.Millisecond) {
 			t.Errorf("%v: %d %v %v", c, n, d, ok)

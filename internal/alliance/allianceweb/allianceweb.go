@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"yilian/internal/access"
@@ -37,14 +36,8 @@ func Routes(site *web.Site, svc *alliance.Service) {
 	site.Handle("POST /alliance/supports/{id}", f.correctPair)
 }
 
-// actor is the signed-in person; without one the request never comes so far.
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 func mayEdit(a access.Actor) bool {
-	return access.Allowed(access.Role(a.Role), access.OrganizationEdit, access.Any)
+	return access.May(a, access.OrganizationEdit, access.Any)
 }
 
 type group struct {
@@ -71,7 +64,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 
 func (f *face) render(w http.ResponseWriter, r *http.Request, p page) error {
 	ctx := r.Context()
-	p.Edit = mayEdit(actor(ctx))
+	p.Edit = mayEdit(access.ActorOf(ctx))
 	err := f.svc.DB.View(ctx, func(tx *db.Tx) error {
 		day, at, err := p.times(tx.Now)
 		if err != nil {
@@ -82,7 +75,7 @@ func (f *face) render(w http.ResponseWriter, r *http.Request, p page) error {
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, status(p.Err), view(p))
+	return web.Render(w, r, web.Status(p.Err), view(p))
 }
 
 // times reads the two dates of the filter; blank means today, known now.
@@ -137,17 +130,10 @@ func (p *page) load(ctx context.Context, tx *db.Tx, day calendar.Date, at time.T
 	return err
 }
 
-func status(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	return web.Status(err)
-}
-
 func period(r *http.Request) alliance.Period {
 	return alliance.Period{
-		ValidFrom: calendar.Date(strings.TrimSpace(r.FormValue("valid_from"))),
-		ValidTo:   calendar.Date(strings.TrimSpace(r.FormValue("valid_to"))),
+		ValidFrom: calendar.Date(web.Typed(r, "valid_from")),
+		ValidTo:   calendar.Date(web.Typed(r, "valid_to")),
 		Reason:    r.FormValue("reason"),
 	}
 }
@@ -155,9 +141,9 @@ func period(r *http.Request) alliance.Period {
 func (f *face) join(w http.ResponseWriter, r *http.Request) error {
 	m := alliance.Membership{
 		Alliance: r.FormValue("alliance"), Org: r.FormValue("org"), Role: alliance.Role(r.FormValue("role")),
-		Plate: strings.TrimSpace(r.FormValue("plate")), Clause: strings.TrimSpace(r.FormValue("clause")), Period: period(r),
+		Plate: web.Typed(r, "plate"), Clause: web.Typed(r, "clause"), Period: period(r),
 	}
-	_, err := f.svc.Join(r.Context(), actor(r.Context()), m)
+	_, err := f.svc.Join(r.Context(), access.ActorOf(r.Context()), m)
 	if errs.Is(err, errs.Invalid) {
 		return f.render(w, r, page{Member: m, Err: err})
 	}
@@ -170,10 +156,10 @@ func (f *face) join(w http.ResponseWriter, r *http.Request) error {
 
 func (f *face) pair(w http.ResponseWriter, r *http.Request) error {
 	s := alliance.Support{
-		Supporter: r.FormValue("supporter"), Supported: r.FormValue("supported"), Focus: strings.TrimSpace(r.FormValue("focus")),
-		Clause: strings.TrimSpace(r.FormValue("clause")), Period: period(r),
+		Supporter: r.FormValue("supporter"), Supported: r.FormValue("supported"), Focus: web.Typed(r, "focus"),
+		Clause: web.Typed(r, "clause"), Period: period(r),
 	}
-	_, err := f.svc.Pair(r.Context(), actor(r.Context()), s)
+	_, err := f.svc.Pair(r.Context(), access.ActorOf(r.Context()), s)
 	if errs.Is(err, errs.Invalid) {
 		return f.render(w, r, page{Pair: s, Err: err})
 	}
@@ -224,7 +210,7 @@ func (f *face) renderMember(w http.ResponseWriter, r *http.Request, typed *allia
 			}
 		}
 		e.Title, e.Subtitle = o.Name, a.Name+" · "+m.Role.Title()
-		e.Edit = mayEdit(actor(ctx)) && m.KnownTo.IsZero()
+		e.Edit = mayEdit(access.ActorOf(ctx)) && m.KnownTo.IsZero()
 		e.Member, e.Period = &m, m.Period
 		e.Period.Reason = ""
 		return err
@@ -235,15 +221,15 @@ func (f *face) renderMember(w http.ResponseWriter, r *http.Request, typed *allia
 	if typed != nil {
 		e.Member, e.Period = typed, typed.Period
 	}
-	return web.Render(w, r, status(failed), entryView(e))
+	return web.Render(w, r, web.Status(failed), entryView(e))
 }
 
 func (f *face) correct(w http.ResponseWriter, r *http.Request) error {
 	m := alliance.Membership{
-		Role: alliance.Role(r.FormValue("role")), Plate: strings.TrimSpace(r.FormValue("plate")),
-		Clause: strings.TrimSpace(r.FormValue("clause")), Period: period(r),
+		Role: alliance.Role(r.FormValue("role")), Plate: web.Typed(r, "plate"),
+		Clause: web.Typed(r, "clause"), Period: period(r),
 	}
-	_, err := f.svc.Correct(r.Context(), actor(r.Context()), r.PathValue("id"), m)
+	_, err := f.svc.Correct(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), m)
 	if errs.Is(err, errs.Invalid) {
 		return f.renderMember(w, r, &m, err)
 	}
@@ -275,7 +261,7 @@ func (f *face) renderSupport(w http.ResponseWriter, r *http.Request, typed *alli
 			e.History = append(e.History, h.Period)
 		}
 		e.Title, e.Subtitle = names[s.Supporter]+" → "+names[s.Supported], "对口建设"
-		e.Edit = mayEdit(actor(ctx)) && s.KnownTo.IsZero()
+		e.Edit = mayEdit(access.ActorOf(ctx)) && s.KnownTo.IsZero()
 		e.Support, e.Period = &s, s.Period
 		e.Period.Reason = ""
 		return err
@@ -286,12 +272,12 @@ func (f *face) renderSupport(w http.ResponseWriter, r *http.Request, typed *alli
 	if typed != nil {
 		e.Support, e.Period = typed, typed.Period
 	}
-	return web.Render(w, r, status(failed), entryView(e))
+	return web.Render(w, r, web.Status(failed), entryView(e))
 }
 
 func (f *face) correctPair(w http.ResponseWriter, r *http.Request) error {
-	s := alliance.Support{Focus: strings.TrimSpace(r.FormValue("focus")), Clause: strings.TrimSpace(r.FormValue("clause")), Period: period(r)}
-	_, err := f.svc.CorrectPair(r.Context(), actor(r.Context()), r.PathValue("id"), s)
+	s := alliance.Support{Focus: web.Typed(r, "focus"), Clause: web.Typed(r, "clause"), Period: period(r)}
+	_, err := f.svc.CorrectPair(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), s)
 	if errs.Is(err, errs.Invalid) {
 		return f.renderSupport(w, r, &s, err)
 	}

@@ -142,11 +142,7 @@ func (f *face) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if wrong != nil {
-		status = http.StatusUnprocessableEntity
-	}
-	return web.Render(w, r, status, searchPage(page))
+	return web.Render(w, r, web.Status(wrong), searchPage(page))
 }
 
 // find searches, names the persons, and records that it was searched before
@@ -256,6 +252,6 @@ func (f *face) verify(w http.ResponseWriter, r *http.Request) error {
 
 // allowed returns the actor when he may search the log.
 func allowed(r *http.Request) (access.Actor, error) {
-	actor, _ := access.ActorFrom(r.Context())
+	actor := access.ActorOf(r.Context())
 	return actor, access.Require(actor, access.AuditSearch, access.Any)
 }

@@ -68,13 +68,8 @@ type cell struct {
 	Name string
 }
 
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 func mayManage(ctx context.Context) error {
-	return access.Require(actor(ctx), access.CalendarManage, access.Any)
+	return access.Require(access.ActorOf(ctx), access.CalendarManage, access.Any)
 }
 
 func (f *face) show(w http.ResponseWriter, r *http.Request) error {
@@ -244,7 +239,7 @@ func (f *face) upload(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return f.again(w, r, up.Year, in, err)
 	}
-	who := actor(r.Context())
+	who := access.ActorOf(r.Context())
 	y, err := f.svc.UploadYear(r.Context(), calendar.By{Account: who.Account, Name: who.Name}, up,
 		func(ctx context.Context, tx *db.Tx, y calendar.Year) error {
 			return f.log.Append(ctx, tx, audit.Leaf{

@@ -40,14 +40,8 @@ func Routes(site *web.Site, svc *contract.Service) {
 	site.Handle("POST /teams/{id}", f.saveTeam)
 }
 
-// actor is the signed-in person; without one the request never comes so far.
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 func maySign(ctx context.Context) bool {
-	return access.Allowed(access.Role(actor(ctx).Role), access.ContractSign, access.Own)
+	return access.May(access.ActorOf(ctx), access.ContractSign, access.Own)
 }
 
 type listPage struct {
@@ -72,13 +66,12 @@ func (p listPage) url() string {
 }
 
 func (f *face) list(w http.ResponseWriter, r *http.Request) error {
-	q, who := r.URL.Query(), actor(r.Context())
+	q, who := r.URL.Query(), access.ActorOf(r.Context())
 	if err := access.Require(who, access.ContractRead, access.Own); err != nil {
 		return err
 	}
-	page, _ := strconv.Atoi(q.Get("page")) // anything else is the first page
 	p := listPage{Sign: maySign(r.Context()), Filter: contract.Filter{
-		Text: strings.TrimSpace(q.Get("q")), Team: q.Get("team"), Status: q.Get("status"), Page: max(1, page)}}
+		Text: strings.TrimSpace(q.Get("q")), Team: q.Get("team"), Status: q.Get("status"), Page: web.PageNumber(r)}}
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
 		p.Today = calendar.DateOf(tx.Now)
 		if p.Filter.Org, err = contract.Centre(r.Context(), tx, who); err != nil || p.Filter.Org == "" {
@@ -116,13 +109,13 @@ type signPage struct {
 }
 
 func (f *face) newForm(w http.ResponseWriter, r *http.Request) error {
-	if err := access.Require(actor(r.Context()), access.ContractSign, access.Own); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.ContractSign, access.Own); err != nil {
 		return err
 	}
 	q := r.URL.Query()
 	p := signPage{Query: strings.TrimSpace(q.Get("q")), Form: contract.NewContract{Patient: q.Get("patient"), Kind: contract.Basic, Years: 1}}
 	if p.Form.Patient == "" && p.Query != "" {
-		found, err := f.svc.Patients.Search(r.Context(), actor(r.Context()), p.Query)
+		found, err := f.svc.Patients.Search(r.Context(), access.ActorOf(r.Context()), p.Query)
 		if errs.Is(err, errs.Invalid) {
 			p.Hint, err = err.Error(), nil
 		}
@@ -145,7 +138,7 @@ func (f *face) complete(ctx context.Context, p *signPage) error {
 		if p.Form.From == "" {
 			p.Form.From = p.Today
 		}
-		org, err := contract.Centre(ctx, tx, actor(ctx))
+		org, err := contract.Centre(ctx, tx, access.ActorOf(ctx))
 		if err != nil {
 			return err
 		}
@@ -178,12 +171,12 @@ func (f *face) sign(w http.ResponseWriter, r *http.Request) error {
 	years, _ := strconv.Atoi(get("years")) // zero is refused by the use case
 	form := contract.NewContract{Patient: get("patient"), Team: get("team"), Kind: contract.Kind(get("kind")), From: calendar.Date(get("from")),
 		Years: years, Signer: get("signer"), SignerKind: get("signer_kind"), Tail: get("tail")}
-	c, err := f.svc.Sign(r.Context(), actor(r.Context()), form)
+	c, err := f.svc.Sign(r.Context(), access.ActorOf(r.Context()), form)
 	if err == nil {
 		web.Flash(w, r, web.Good, c.Name+"已与"+c.TeamName+"签约，至 "+string(c.To))
 		return web.Redirect(w, r, "/contracts")
 	}
-	if !errs.Is(err, errs.Invalid) && !errs.Is(err, errs.Conflict) {
+	if !errs.Correctable(err) {
 		return err
 	}
 	p := signPage{Form: form, Err: err}
@@ -211,7 +204,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *face) sheet(w http.ResponseWriter, r *http.Request, wrong error) error {
-	who := actor(r.Context())
+	who := access.ActorOf(r.Context())
 	p := showPage{Err: wrong}
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
 		p.Today = calendar.DateOf(tx.Now)
@@ -232,16 +225,12 @@ func (f *face) sheet(w http.ResponseWriter, r *http.Request, wrong error) error 
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if wrong != nil {
-		status = web.Status(wrong)
-	}
-	return web.Render(w, r, status, showView(p))
+	return web.Render(w, r, web.Status(wrong), showView(p))
 }
 
 // after answers an act on one contract.
 func (f *face) after(w http.ResponseWriter, r *http.Request, err error, text string) error {
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	if errs.Correctable(err) {
 		return f.sheet(w, r, err)
 	}
 	if err != nil {
@@ -253,17 +242,17 @@ func (f *face) after(w http.ResponseWriter, r *http.Request, err error, text str
 
 func (f *face) renew(w http.ResponseWriter, r *http.Request) error {
 	years, _ := strconv.Atoi(r.PostFormValue("years")) // zero is refused by the use case
-	_, err := f.svc.Renew(r.Context(), actor(r.Context()), r.PathValue("id"), contract.Kind(r.PostFormValue("kind")), years)
+	_, err := f.svc.Renew(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), contract.Kind(r.PostFormValue("kind")), years)
 	return f.after(w, r, err, "已续签")
 }
 
 func (f *face) end(w http.ResponseWriter, r *http.Request) error {
-	err := f.svc.End(r.Context(), actor(r.Context()), r.PathValue("id"), contract.EndReason(r.PostFormValue("reason")), r.PostFormValue("comment"))
+	err := f.svc.End(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), contract.EndReason(r.PostFormValue("reason")), r.PostFormValue("comment"))
 	return f.after(w, r, err, "已解约")
 }
 
 func (f *face) void(w http.ResponseWriter, r *http.Request) error {
-	return f.after(w, r, f.svc.Void(r.Context(), actor(r.Context()), r.PathValue("id"), r.PostFormValue("comment")), "签约已作废")
+	return f.after(w, r, f.svc.Void(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), r.PostFormValue("comment")), "签约已作废")
 }
 
 type teamPage struct {
@@ -284,15 +273,12 @@ func (p teamPage) role(id string) string {
 
 func (f *face) teamForm(w http.ResponseWriter, r *http.Request) error {
 	var p teamPage
-	if err := access.Require(actor(r.Context()), access.ContractSign, access.Own); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.ContractSign, access.Own); err != nil {
 		return err
 	}
 	if id := r.PathValue("id"); id != "" {
-		err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
-			p.Team, err = contract.GetTeam(r.Context(), tx, id)
-			return err
-		})
-		if err != nil {
+		var err error
+		if p.Team, err = db.Read(r.Context(), f.svc.DB, contract.GetTeam, id); err != nil {
 			return err
 		}
 	}
@@ -303,7 +289,7 @@ func (f *face) renderTeam(w http.ResponseWriter, r *http.Request, status int, p 
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) error {
 		org := p.Team.Org
 		if org == "" {
-			org = actor(r.Context()).Org
+			org = access.ActorOf(r.Context()).Org
 		}
 		var err error
 		p.Staff, err = practitioner.At(r.Context(), tx, org, "", calendar.DateOf(tx.Now))
@@ -316,19 +302,18 @@ func (f *face) renderTeam(w http.ResponseWriter, r *http.Request, status int, p 
 }
 
 func (f *face) saveTeam(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return errs.Because(err, errs.Invalid, "表单没有传完整，请重新提交")
+	if err := web.ParseForm(r); err != nil {
+		return err
 	}
-	version, _ := strconv.ParseInt(r.PostFormValue("version"), 10, 64) // a missing one is stale
 	t := contract.Team{ID: r.PathValue("id"), Name: r.PostFormValue("name"), Leader: r.PostFormValue("leader"),
-		Phone: r.PostFormValue("phone"), Active: r.PostFormValue("active") != "", Version: version}
+		Phone: r.PostFormValue("phone"), Active: r.PostFormValue("active") != "", Version: web.Version(r)}
 	for name, values := range r.PostForm {
 		if id, ok := strings.CutPrefix(name, "member_"); ok && values[0] != "" {
 			t.Members = append(t.Members, contract.Member{Practitioner: id, Role: contract.Role(values[0])})
 		}
 	}
-	saved, err := f.svc.SaveTeam(r.Context(), actor(r.Context()), t)
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	saved, err := f.svc.SaveTeam(r.Context(), access.ActorOf(r.Context()), t)
+	if errs.Correctable(err) {
 		return f.renderTeam(w, r, web.Status(err), teamPage{Team: t, Err: err})
 	}
 	if err != nil {

@@ -921,7 +921,7 @@ func signForm(p signPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.Select(web.Control{Label: "服务包", Name: "kind", Value: string(p.Form.Kind), Err: p.Err, Options: kindOptions(), Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Select(web.Control{Label: "服务包", Name: "kind", Value: string(p.Form.Kind), Err: p.Err, Options: web.TitledChoices(contract.Kinds()), Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1189,7 +1189,7 @@ func showView(p showPage) templ.Component {
 								}()
 							}
 							ctx = templ.InitializeContext(ctx)
-							templ_7745c5c3_Err = web.Select(web.Control{Label: "服务包", Name: "kind", Value: string(p.C.Kind), Options: kindOptions()}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = web.Select(web.Control{Label: "服务包", Name: "kind", Value: string(p.C.Kind), Options: web.TitledChoices(contract.Kinds())}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1260,7 +1260,7 @@ func showFoot(p showPage) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if p.Edit && p.live() {
-			templ_7745c5c3_Err = web.ConfirmButton(web.ConfirmOptions{ID: "end", Label: "解约", Tone: web.Bad, Title: "解约", Text: "解约后，本机构不能再凭签约查看该居民的资料。", Action: "/contracts/" + p.C.ID + "/end", Reasons: endOptions(), Comment: "说明（选“其他”时必填）"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.ConfirmButton(web.ConfirmOptions{ID: "end", Label: "解约", Tone: web.Bad, Title: "解约", Text: "解约后，本机构不能再凭签约查看该居民的资料。", Action: "/contracts/" + p.C.ID + "/end", Reasons: web.TitledChoices(contract.EndReasons()), Comment: "说明（选“其他”时必填）"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1464,7 +1464,7 @@ func teamView(p teamPage) templ.Component {
 						}
 						ctx = templ.InitializeContext(ctx)
 						for _, s := range p.Staff {
-							templ_7745c5c3_Err = web.Select(web.Control{Label: s.Name + " " + s.Title, Name: "member_" + s.ID, Value: p.role(s.ID), Empty: "不在本团队", Options: roleOptions()}).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = web.Select(web.Control{Label: s.Name + " " + s.Title, Name: "member_" + s.ID, Value: p.role(s.ID), Empty: "不在本团队", Options: web.TitledChoices(contract.Roles())}).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}

@@ -10,14 +10,6 @@ import (
 	"yilian/internal/web"
 )
 
-func kindOptions() []web.Option {
-	var out []web.Option
-	for _, k := range contract.Kinds() {
-		out = append(out, web.Option{Value: string(k), Text: k.Title()})
-	}
-	return out
-}
-
 func yearOptions() []web.Option {
 	var out []web.Option
 	for n := contract.MinYears; n <= contract.MaxYears; n++ {
@@ -26,44 +18,16 @@ func yearOptions() []web.Option {
 	return out
 }
 
-func endOptions() []web.Option {
-	var out []web.Option
-	for _, r := range contract.EndReasons() {
-		out = append(out, web.Option{Value: string(r), Text: r.Title()})
-	}
-	return out
-}
-
-func roleOptions() []web.Option {
-	var out []web.Option
-	for _, r := range contract.Roles() {
-		out = append(out, web.Option{Value: string(r), Text: r.Title()})
-	}
-	return out
-}
-
 func teamOptions(teams []contract.Team) []web.Option {
-	var out []web.Option
-	for _, t := range teams {
-		out = append(out, web.Option{Value: t.ID, Text: t.Name + "（" + t.LeaderName + "）"})
-	}
-	return out
+	return web.Choices(teams, func(t contract.Team) (string, string) { return t.ID, t.Name + "（" + t.LeaderName + "）" })
 }
 
 func staffOptions(staff []practitioner.Practitioner) []web.Option {
-	var out []web.Option
-	for _, p := range staff {
-		out = append(out, web.Option{Value: p.ID, Text: p.Name + " " + p.Title})
-	}
-	return out
+	return web.Choices(staff, func(p practitioner.Practitioner) (string, string) { return p.ID, p.Name + " " + p.Title })
 }
 
 func relationOptions() []web.Option {
-	var out []web.Option
-	for _, c := range patient.RelationKinds() {
-		out = append(out, web.Option{Value: c.Code, Text: c.Title})
-	}
-	return out
+	return web.Choices(patient.RelationKinds(), func(c patient.Code) (string, string) { return c.Code, c.Title })
 }
 
 func statusTone(status string) web.Tone {

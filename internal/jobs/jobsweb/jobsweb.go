@@ -49,7 +49,7 @@ type row struct {
 }
 
 func (f *face) list(w http.ResponseWriter, r *http.Request) error {
-	actor, _ := access.ActorFrom(r.Context())
+	actor := access.ActorOf(r.Context())
 	if err := access.Require(actor, access.JobsManage, access.Any); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (f *face) view(ctx context.Context) (view, error) {
 }
 
 func (f *face) retry(w http.ResponseWriter, r *http.Request) error {
-	actor, _ := access.ActorFrom(r.Context())
+	actor := access.ActorOf(r.Context())
 	title, err := f.retryAs(r.Context(), actor, r.PathValue("id"))
 	if err != nil {
 		return err

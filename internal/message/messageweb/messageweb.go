@@ -38,14 +38,6 @@ func actor(r *http.Request) (access.Actor, error) {
 
 const pageSize = 50
 
-func pageOf(r *http.Request) int {
-	n, err := strconv.Atoi(r.URL.Query().Get("page"))
-	if err != nil || n < 1 {
-		return 1
-	}
-	return n
-}
-
 // turn is the way to the pages before and after.
 type turn struct {
 	Page int
@@ -53,7 +45,7 @@ type turn struct {
 	url  url.URL
 }
 
-func newTurn(r *http.Request, more bool) turn { return turn{pageOf(r), more, *r.URL} }
+func newTurn(r *http.Request, more bool) turn { return turn{web.PageNumber(r), more, *r.URL} }
 
 func (t turn) at(page int) string {
 	q := t.url.Query()
@@ -92,7 +84,7 @@ func (h handlers) messages(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	v := messagesView{State: message.State(q.Get("state")), Patient: q.Get("patient"), Case: q.Get("case"),
 		Resident: access.Role(a.Role) == access.Resident}
-	f := message.Filter{State: v.State, Patient: v.Patient, Case: v.Case, Limit: pageSize, Offset: (pageOf(r) - 1) * pageSize}
+	f := message.Filter{State: v.State, Patient: v.Patient, Case: v.Case, Limit: pageSize, Offset: (web.PageNumber(r) - 1) * pageSize}
 	var more bool
 	if v.List, more, err = h.svc.List(r.Context(), a, f); err != nil {
 		return err
@@ -125,7 +117,7 @@ func (h handlers) notices(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := noticesView{Unread: r.URL.Query().Get("all") == ""}
-	list, more, err := h.svc.Notices(r.Context(), a, v.Unread, (pageOf(r)-1)*pageSize)
+	list, more, err := h.svc.Notices(r.Context(), a, v.Unread, (web.PageNumber(r)-1)*pageSize)
 	if err != nil {
 		return err
 	}

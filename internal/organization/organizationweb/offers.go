@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
@@ -26,13 +27,6 @@ type serviceForm struct {
 	Err                    error
 }
 
-func status(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	return web.Status(err)
-}
-
 // number reads a whole number of a form; blank is 0.
 func number(f *errs.Form, name, label, text string) int {
 	text = strings.TrimSpace(text)
@@ -47,28 +41,23 @@ func number(f *errs.Form, name, label, text string) int {
 }
 
 func (f *face) departmentForm(w http.ResponseWriter, r *http.Request, p departmentForm) error {
-	o, err := f.get(r.Context(), p.Department.Org)
+	o, err := db.Read(r.Context(), f.svc.DB, organization.Get, p.Department.Org)
 	if err != nil {
 		return err
 	}
-	if !organization.MayEdit(actor(r.Context()), o) {
+	if !organization.MayEdit(access.ActorOf(r.Context()), o) {
 		return errs.E(errs.Forbidden, "只有本机构负责人、医务科或系统管理员可以修改“%s”的科室和服务", o.Name)
 	}
 	p.Org = o
-	return web.Render(w, r, status(p.Err), departmentView(p))
+	return web.Render(w, r, web.Status(p.Err), departmentView(p))
 }
 
 func (f *face) newDepartment(w http.ResponseWriter, r *http.Request) error {
 	return f.departmentForm(w, r, departmentForm{Department: organization.Department{Org: r.PathValue("id"), Active: true}})
 }
 
-func (f *face) department(r *http.Request, id string) (d organization.Department, err error) {
-	err = f.svc.DB.View(r.Context(), func(tx *db.Tx) error { d, err = organization.GetDepartment(r.Context(), tx, id); return err })
-	return d, err
-}
-
 func (f *face) editDepartment(w http.ResponseWriter, r *http.Request) error {
-	d, err := f.department(r, r.PathValue("id"))
+	d, err := db.Read(r.Context(), f.svc.DB, organization.GetDepartment, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -80,13 +69,13 @@ func (f *face) editDepartment(w http.ResponseWriter, r *http.Request) error {
 func (f *face) saveDepartment(w http.ResponseWriter, r *http.Request) error {
 	d := organization.Department{Org: r.PathValue("id"), Active: true}
 	if strings.HasPrefix(r.URL.Path, "/departments/") {
-		known, err := f.department(r, r.PathValue("id"))
+		known, err := db.Read(r.Context(), f.svc.DB, organization.GetDepartment, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
 		d = known
-		d.Active = r.FormValue("status") == "open"
-		d.Version, _ = strconv.ParseInt(r.FormValue("version"), 10, 64)
+		d.Active = web.IsInUse(r)
+		d.Version = web.Version(r)
 	}
 	var form errs.Form
 	p := departmentForm{Capacity: r.FormValue("daily_capacity")}
@@ -96,9 +85,9 @@ func (f *face) saveDepartment(w http.ResponseWriter, r *http.Request) error {
 	p.Department = d
 	err := form.Err()
 	if err == nil {
-		_, err = f.svc.SaveDepartment(r.Context(), actor(r.Context()), d)
+		_, err = f.svc.SaveDepartment(r.Context(), access.ActorOf(r.Context()), d)
 	}
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	if errs.Correctable(err) {
 		p.Err = err
 		return f.departmentForm(w, r, p)
 	}
@@ -121,14 +110,14 @@ func (f *face) serviceForm(w http.ResponseWriter, r *http.Request, p serviceForm
 	if err != nil {
 		return err
 	}
-	if !organization.MayEdit(actor(ctx), p.Org) {
+	if !organization.MayEdit(access.ActorOf(ctx), p.Org) {
 		return errs.E(errs.Forbidden, "只有本机构负责人、医务科或系统管理员可以修改“%s”的科室和服务", p.Org.Name)
 	}
-	return web.Render(w, r, status(p.Err), serviceView(p))
+	return web.Render(w, r, web.Status(p.Err), serviceView(p))
 }
 
 func (f *face) newService(w http.ResponseWriter, r *http.Request) error {
-	d, err := f.department(r, r.PathValue("id"))
+	d, err := db.Read(r.Context(), f.svc.DB, organization.GetDepartment, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -137,13 +126,8 @@ func (f *face) newService(w http.ResponseWriter, r *http.Request) error {
 	}})
 }
 
-func (f *face) service(r *http.Request, id string) (s organization.HealthcareService, err error) {
-	err = f.svc.DB.View(r.Context(), func(tx *db.Tx) error { s, err = organization.GetService(r.Context(), tx, id); return err })
-	return s, err
-}
-
 func (f *face) editService(w http.ResponseWriter, r *http.Request) error {
-	s, err := f.service(r, r.PathValue("id"))
+	s, err := db.Read(r.Context(), f.svc.DB, organization.GetService, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -164,19 +148,19 @@ func blankZero(n int) string {
 func (f *face) saveService(w http.ResponseWriter, r *http.Request) error {
 	var s organization.HealthcareService
 	if strings.HasPrefix(r.URL.Path, "/departments/") {
-		d, err := f.department(r, r.PathValue("id"))
+		d, err := db.Read(r.Context(), f.svc.DB, organization.GetDepartment, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
 		s = organization.HealthcareService{Org: d.Org, Department: d.ID, Active: true}
 	} else {
-		known, err := f.service(r, r.PathValue("id"))
+		known, err := db.Read(r.Context(), f.svc.DB, organization.GetService, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
 		s = known
-		s.Active = r.FormValue("status") == "open"
-		s.Version, _ = strconv.ParseInt(r.FormValue("version"), 10, 64)
+		s.Active = web.IsInUse(r)
+		s.Version = web.Version(r)
 	}
 	p := serviceForm{Treats: r.FormValue("treats"), MinAge: r.FormValue("min_age"), MaxAge: r.FormValue("max_age")}
 	var form errs.Form
@@ -192,9 +176,9 @@ func (f *face) saveService(w http.ResponseWriter, r *http.Request) error {
 	s.Treats = treats
 	p.Service = s
 	if err = form.Err(); err == nil {
-		_, err = f.svc.SaveService(r.Context(), actor(r.Context()), s)
+		_, err = f.svc.SaveService(r.Context(), access.ActorOf(r.Context()), s)
 	}
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	if errs.Correctable(err) {
 		p.Err = err
 		return f.serviceForm(w, r, p)
 	}

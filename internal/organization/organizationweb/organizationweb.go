@@ -7,7 +7,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"yilian/internal/access"
@@ -48,12 +47,6 @@ func Routes(site *web.Site, svc *organization.Service) {
 	site.Handle("POST /services/{id}", f.saveService)
 }
 
-// actor is the signed-in person; without one the request never comes so far.
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 type listPage struct {
 	Filter organization.Filter
 	Towns  []region.Region
@@ -68,7 +61,7 @@ func (f *face) list(w http.ResponseWriter, r *http.Request) error {
 	p := listPage{Filter: organization.Filter{
 		Kind: organization.Kind(q.Get("kind")), Region: q.Get("town"), Text: strings.TrimSpace(q.Get("q")), Closed: q.Get("closed") != "",
 	}}
-	p.Create = access.Allowed(access.Role(actor(r.Context()).Role), access.OrganizationEdit, access.Any)
+	p.Create = access.May(access.ActorOf(r.Context()), access.OrganizationEdit, access.Any)
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
 		if p.Towns, err = region.AtLevel(r.Context(), tx, region.Town, ""); err != nil {
 			return err
@@ -80,8 +73,7 @@ func (f *face) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Places = places(p.Towns)
-	page, _ := strconv.Atoi(q.Get("page"))
-	p.Pages = web.Pages{Page: max(1, page), Size: pageSize, Total: len(p.Orgs), URL: listURL(q)}
+	p.Pages = web.Pages{Page: web.PageNumber(r), Size: pageSize, Total: len(p.Orgs), URL: listURL(q)}
 	from := min((p.Pages.Page-1)*pageSize, len(p.Orgs))
 	p.Orgs = p.Orgs[from:min(from+pageSize, len(p.Orgs))]
 	return web.Render(w, r, http.StatusOK, listView(p))
@@ -154,7 +146,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		p.Edit = organization.MayEdit(actor(ctx), p.Org)
+		p.Edit = organization.MayEdit(access.ActorOf(ctx), p.Org)
 		if p.Clinics, err = organization.List(ctx, tx, organization.Filter{Parent: p.Org.ID}); err != nil {
 			return err
 		}
@@ -231,7 +223,7 @@ type orgForm struct {
 
 func (f *face) orgForm(r *http.Request, w http.ResponseWriter, o organization.Organization, failed error) error {
 	ctx := r.Context()
-	p := orgForm{Org: o, Err: failed, Admin: access.Allowed(access.Role(actor(ctx).Role), access.OrganizationEdit, access.Any)}
+	p := orgForm{Org: o, Err: failed, Admin: access.May(access.ActorOf(ctx), access.OrganizationEdit, access.Any)}
 	err := f.svc.DB.View(ctx, func(tx *db.Tx) error {
 		for _, level := range []region.Level{region.Province, region.City, region.County, region.Town, region.Village} {
 			some, err := region.AtLevel(ctx, tx, level, "")
@@ -252,31 +244,22 @@ func (f *face) orgForm(r *http.Request, w http.ResponseWriter, o organization.Or
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if failed != nil {
-		status = web.Status(failed)
-	}
-	return web.Render(w, r, status, orgFormView(p))
+	return web.Render(w, r, web.Status(failed), orgFormView(p))
 }
 
 func (f *face) newForm(w http.ResponseWriter, r *http.Request) error {
-	if err := access.Require(actor(r.Context()), access.OrganizationEdit, access.Any); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.OrganizationEdit, access.Any); err != nil {
 		return err
 	}
 	return f.orgForm(r, w, organization.Organization{Level: organization.Ungraded, Ownership: organization.Public, Active: true}, nil)
 }
 
-func (f *face) get(ctx context.Context, id string) (o organization.Organization, err error) {
-	err = f.svc.DB.View(ctx, func(tx *db.Tx) error { o, err = organization.Get(ctx, tx, id); return err })
-	return o, err
-}
-
 func (f *face) editForm(w http.ResponseWriter, r *http.Request) error {
-	o, err := f.get(r.Context(), r.PathValue("id"))
+	o, err := db.Read(r.Context(), f.svc.DB, organization.Get, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	if !organization.MayEdit(actor(r.Context()), o) {
+	if !organization.MayEdit(access.ActorOf(r.Context()), o) {
 		return errs.E(errs.Forbidden, "只有本机构负责人、医务科或系统管理员可以修改“%s”的资料", o.Name)
 	}
 	return f.orgForm(r, w, o, nil)
@@ -297,7 +280,7 @@ func parseOrg(r *http.Request, o organization.Organization) organization.Organiz
 	o.Region, o.Parent = get("region", o.Region), get("parent", o.Parent)
 	o.ReferralPhone, o.Address = get("referral_phone", o.ReferralPhone), get("address", o.Address)
 	if r.Form.Has("status") {
-		o.Active = r.FormValue("status") == "open"
+		o.Active = web.IsInUse(r)
 	}
 	if r.Form.Has(organization.USCC) {
 		o.Identifiers = nil
@@ -307,33 +290,35 @@ func parseOrg(r *http.Request, o organization.Organization) organization.Organiz
 			}
 		}
 	}
-	o.Version, _ = strconv.ParseInt(get("version", strconv.FormatInt(o.Version, 10)), 10, 64)
+	if r.Form.Has("version") {
+		o.Version = web.Version(r)
+	}
 	return o
 }
 
 var identifierSystems = []string{organization.USCC, organization.HealthCode, organization.InsuranceOrg, organization.License}
 
 func (f *face) create(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return errs.Because(err, errs.Invalid, "表单没有完整送达，请重新提交")
+	if err := web.ParseForm(r); err != nil {
+		return err
 	}
 	return f.saved(w, r, parseOrg(r, organization.Organization{Active: true}))
 }
 
 func (f *face) change(w http.ResponseWriter, r *http.Request) error {
-	o, err := f.get(r.Context(), r.PathValue("id"))
+	o, err := db.Read(r.Context(), f.svc.DB, organization.Get, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	if err := r.ParseForm(); err != nil {
-		return errs.Because(err, errs.Invalid, "表单没有完整送达，请重新提交")
+	if err := web.ParseForm(r); err != nil {
+		return err
 	}
 	return f.saved(w, r, parseOrg(r, o))
 }
 
 func (f *face) saved(w http.ResponseWriter, r *http.Request, o organization.Organization) error {
-	saved, err := f.svc.Save(r.Context(), actor(r.Context()), o)
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	saved, err := f.svc.Save(r.Context(), access.ActorOf(r.Context()), o)
+	if errs.Correctable(err) {
 		return f.orgForm(r, w, o, err)
 	}
 	if err != nil {

@@ -10,57 +10,25 @@ import (
 	"yilian/internal/web"
 )
 
-func kindOptions() (out []web.Option) {
-	for _, k := range organization.Kinds() {
-		out = append(out, web.Option{Value: string(k), Text: k.Title()})
-	}
-	return out
+func specialtyOptions() []web.Option {
+	return web.Choices(organization.Specialties(), func(s organization.Specialty) (string, string) { return s.Code, s.Code + " " + s.Name })
 }
 
-func serviceKindOptions() (out []web.Option) {
-	for _, k := range organization.ServiceKinds() {
-		out = append(out, web.Option{Value: string(k), Text: k.Title()})
-	}
-	return out
-}
-
-func specialtyOptions() (out []web.Option) {
-	for _, s := range organization.Specialties() {
-		out = append(out, web.Option{Value: s.Code, Text: s.Code + " " + s.Name})
-	}
-	return out
-}
-
-func textOptions(texts []string) (out []web.Option) {
-	for _, t := range texts {
-		out = append(out, web.Option{Value: t, Text: t})
-	}
-	return out
-}
-
-func regionOptions(regions []region.Region) (out []web.Option) {
-	for _, r := range regions {
-		text := r.Name
+func regionOptions(regions []region.Region) []web.Option {
+	return web.Choices(regions, func(r region.Region) (string, string) {
 		if r.Level == region.Village {
-			text = r.Code[9:] + " " + r.Name
+			return r.Code, r.Code[9:] + " " + r.Name
 		}
-		out = append(out, web.Option{Value: r.Code, Text: text})
-	}
-	return out
+		return r.Code, r.Name
+	})
 }
 
-func orgOptions(orgs []organization.Organization) (out []web.Option) {
-	for _, o := range orgs {
-		out = append(out, web.Option{Value: o.ID, Text: o.Name})
-	}
-	return out
+func orgOptions(orgs []organization.Organization) []web.Option {
+	return web.Choices(orgs, func(o organization.Organization) (string, string) { return o.ID, o.Name })
 }
 
-func departmentOptions(departments []organization.Department) (out []web.Option) {
-	for _, d := range departments {
-		out = append(out, web.Option{Value: d.ID, Text: d.Name})
-	}
-	return out
+func departmentOptions(departments []organization.Department) []web.Option {
+	return web.Choices(departments, func(d organization.Department) (string, string) { return d.ID, d.Name })
 }
 
 // lineText reads from the top: 湖南省 永州市 零陵区 珠山镇.
@@ -74,25 +42,11 @@ func lineText(line []region.Region) string {
 	return strings.Join(names, " ")
 }
 
-func openEnd(day string) string {
-	if day == "" {
-		return "至今"
-	}
-	return day
-}
-
 func capacity(n int) string {
 	if n == 0 {
 		return "未设定"
 	}
 	return strconv.Itoa(n) + " 人"
-}
-
-func statusValue(active bool) string {
-	if active {
-		return "open"
-	}
-	return "closed"
 }
 
 func formTitle(o organization.Organization) string {

@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -58,14 +58,8 @@ func Routes(site *web.Site, svc *patient.Service, sections ...Section) {
 	site.Handle("POST /patients/{id}/labels/{label}/void", f.voidLabel)
 }
 
-// actor is the signed-in person; without one the request never comes so far.
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 func may(ctx context.Context, right access.Right) bool {
-	return access.Has(access.Role(actor(ctx).Role), right)
+	return access.Has(access.Role(access.ActorOf(ctx).Role), right)
 }
 
 type searchPage struct {
@@ -77,12 +71,12 @@ type searchPage struct {
 
 func (f *face) search(w http.ResponseWriter, r *http.Request) error {
 	p := searchPage{Query: strings.TrimSpace(r.URL.Query().Get("q")), Register: may(r.Context(), access.PatientRegister)}
-	if err := access.Require(actor(r.Context()), access.PatientSearch, access.Any); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.PatientSearch, access.Any); err != nil {
 		return err
 	}
 	if p.Query != "" {
 		var err error
-		p.Result, err = f.svc.Search(r.Context(), actor(r.Context()), p.Query)
+		p.Result, err = f.svc.Search(r.Context(), access.ActorOf(r.Context()), p.Query)
 		if errs.Is(err, errs.Invalid) { // half-typed words are no fault, the list says what is missing
 			p.Hint, err = err.Error(), nil
 		}
@@ -117,7 +111,7 @@ func (p formPage) action() string {
 func (f *face) today() calendar.Date { return calendar.DateOf(f.svc.DB.Now()) }
 
 func (f *face) newForm(w http.ResponseWriter, r *http.Request) error {
-	if err := access.Require(actor(r.Context()), access.PatientRegister, access.Any); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.PatientRegister, access.Any); err != nil {
 		return err
 	}
 	p := formPage{Today: f.today(), Form: patient.Registration{IDType: patient.IDCard, Ethnic: "01", InsuranceKind: patient.Resident,
@@ -221,7 +215,7 @@ func parseForm(r *http.Request) patient.Registration {
 
 func (f *face) register(w http.ResponseWriter, r *http.Request) error {
 	form := parseForm(r)
-	saved, err := f.svc.Register(r.Context(), actor(r.Context()), form)
+	saved, err := f.svc.Register(r.Context(), access.ActorOf(r.Context()), form)
 	if err != nil {
 		return f.again(w, r, formPage{Form: form}, err)
 	}
@@ -231,7 +225,7 @@ func (f *face) register(w http.ResponseWriter, r *http.Request) error {
 
 // again shows the form with what is wrong and what was typed.
 func (f *face) again(w http.ResponseWriter, r *http.Request, p formPage, err error) error {
-	if !errs.Is(err, errs.Invalid) && !errs.Is(err, errs.Conflict) {
+	if !errs.Correctable(err) {
 		return err
 	}
 	p.Err, p.Today = err, f.today()
@@ -275,10 +269,10 @@ func (f *face) complete(ctx context.Context, p *formPage) error {
 }
 
 func (f *face) editForm(w http.ResponseWriter, r *http.Request) error {
-	if err := access.Require(actor(r.Context()), access.PatientRegister, access.Any); err != nil {
+	if err := access.Require(access.ActorOf(r.Context()), access.PatientRegister, access.Any); err != nil {
 		return err
 	}
-	page, err := f.svc.Open(r.Context(), actor(r.Context()), r.PathValue("id"), access.Register)
+	page, err := f.svc.Open(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), access.Register)
 	if err != nil {
 		return err
 	}
@@ -297,23 +291,19 @@ func stored(p patient.Patient) patient.Registration {
 
 func (f *face) update(w http.ResponseWriter, r *http.Request) error {
 	id, form := r.PathValue("id"), parseForm(r)
-	version, _ := strconv.ParseInt(r.PostFormValue("version"), 10, 64) // a missing one is stale
 	if r.PostFormValue("safe_remove") != "" {
 		form.SafePhone = "-"
 	}
-	_, err := f.svc.Update(r.Context(), actor(r.Context()), id, version, form)
+	_, err := f.svc.Update(r.Context(), access.ActorOf(r.Context()), id, web.Version(r), form)
 	if err == nil {
 		web.Flash(w, r, web.Good, "资料已保存")
 		return web.Redirect(w, r, "/patients/"+id)
 	}
-	var masked patient.Patient
-	if got := f.svc.DB.View(r.Context(), func(tx *db.Tx) (e error) {
-		masked, e = f.svc.Get(r.Context(), tx, id)
-		return e
-	}); got != nil {
+	masked, got := db.Read(r.Context(), f.svc.DB, f.svc.Get, id)
+	if got != nil {
 		return got
 	}
-	return f.again(w, r, formPage{ID: id, Version: version, Name: masked.Name, Masked: masked, Form: form}, err)
+	return f.again(w, r, formPage{ID: id, Version: web.Version(r), Name: masked.Name, Masked: masked, Form: form}, err)
 }
 
 type showPage struct {
@@ -327,7 +317,7 @@ type showPage struct {
 }
 
 func (f *face) show(w http.ResponseWriter, r *http.Request) error {
-	id, who := r.PathValue("id"), actor(r.Context())
+	id, who := r.PathValue("id"), access.ActorOf(r.Context())
 	p := showPage{Edit: may(r.Context(), access.PatientRegister), Reveal: may(r.Context(), access.PatientReveal),
 		Refer: may(r.Context(), access.ReferralCreate), Sign: may(r.Context(), access.ContractSign)}
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
@@ -350,7 +340,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	})
-	if errs.Is(err, errs.Forbidden) && access.Allowed(access.Role(who.Role), access.PatientBreak, access.Any) {
+	if errs.Is(err, errs.Forbidden) && access.May(who, access.PatientBreak, access.Any) {
 		return web.Render(w, r, http.StatusForbidden, closedView(id, err.Error()))
 	}
 	if err != nil {
@@ -360,7 +350,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *face) reveal(w http.ResponseWriter, r *http.Request) error {
-	secret, err := f.svc.Reveal(r.Context(), actor(r.Context()), r.PathValue("id"))
+	secret, err := f.svc.Reveal(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -373,7 +363,7 @@ func (f *face) reveal(w http.ResponseWriter, r *http.Request) error {
 
 func (f *face) breakGlass(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	if err := f.svc.BreakGlass(r.Context(), actor(r.Context()), id, r.PostFormValue("comment")); err != nil {
+	if err := f.svc.BreakGlass(r.Context(), access.ActorOf(r.Context()), id, r.PostFormValue("comment")); err != nil {
 		return err
 	}
 	web.Flash(w, r, web.Warn, "已紧急调阅，本次调阅已留痕并通知隐私专员")
@@ -390,8 +380,8 @@ func (f *face) done(w http.ResponseWriter, r *http.Request, err error, text stri
 }
 
 func (f *face) deceased(w http.ResponseWriter, r *http.Request) error {
-	day := calendar.Date(strings.TrimSpace(r.PostFormValue("deceased_on")))
-	_, err := f.svc.MarkDeceased(r.Context(), actor(r.Context()), r.PathValue("id"), day, r.PostFormValue("comment"))
+	day := calendar.Date(web.Typed(r, "deceased_on"))
+	_, err := f.svc.MarkDeceased(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), day, r.PostFormValue("comment"))
 	return f.done(w, r, err, "已登记")
 }
 
@@ -402,7 +392,7 @@ type relationPage struct {
 }
 
 func (f *face) relationForm(w http.ResponseWriter, r *http.Request) error {
-	page, err := f.svc.Open(r.Context(), actor(r.Context()), r.PathValue("id"), access.Register)
+	page, err := f.svc.Open(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), access.Register)
 	if err != nil {
 		return err
 	}
@@ -413,7 +403,7 @@ func (f *face) addRelation(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	n := patient.NewRelation{Kind: r.PostFormValue("kind"), OtherID: r.PostFormValue("other_id"), Name: r.PostFormValue("name"),
 		Phone: r.PostFormValue("phone"), Guardian: r.PostFormValue("guardian") != "", Household: r.PostFormValue("household") != ""}
-	_, err := f.svc.AddRelation(r.Context(), actor(r.Context()), id, n)
+	_, err := f.svc.AddRelation(r.Context(), access.ActorOf(r.Context()), id, n)
 	if errs.Is(err, errs.Invalid) {
 		p := relationPage{Rel: n, Err: err}
 		p.Patient.ID = id
@@ -423,34 +413,25 @@ func (f *face) addRelation(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *face) endRelation(w http.ResponseWriter, r *http.Request) error {
-	err := f.svc.EndRelation(r.Context(), actor(r.Context()), r.PathValue("id"), r.PathValue("relation"), r.PostFormValue("comment"))
+	err := f.svc.EndRelation(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), r.PathValue("relation"), r.PostFormValue("comment"))
 	return f.done(w, r, err, "关系已结束")
 }
 
 func (f *face) setLabel(w http.ResponseWriter, r *http.Request) error {
-	err := f.svc.SetLabel(r.Context(), actor(r.Context()), r.PathValue("id"), patient.Label(r.PostFormValue("reason")), r.PostFormValue("comment"))
+	err := f.svc.SetLabel(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), patient.Label(r.PostFormValue("reason")), r.PostFormValue("comment"))
 	return f.done(w, r, err, "敏感标记已添加")
 }
 
 func (f *face) voidLabel(w http.ResponseWriter, r *http.Request) error {
-	err := f.svc.VoidLabel(r.Context(), actor(r.Context()), r.PathValue("id"), patient.Label(r.PathValue("label")), r.PostFormValue("comment"))
+	err := f.svc.VoidLabel(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), patient.Label(r.PathValue("label")), r.PostFormValue("comment"))
 	return f.done(w, r, err, "敏感标记已撤销")
 }
 
 func options(codes []patient.Code) []web.Option {
-	out := make([]web.Option, len(codes))
-	for i, c := range codes {
-		out[i] = web.Option{Value: c.Code, Text: c.Title}
-	}
-	return out
+	return web.Choices(codes, func(c patient.Code) (string, string) { return c.Code, c.Title })
 }
 
+// labelOptions leaves out what follows from the birth date.
 func labelOptions() []web.Option {
-	var out []web.Option
-	for _, l := range patient.Labels() {
-		if l != patient.Minor { // follows from the birth date
-			out = append(out, web.Option{Value: string(l), Text: l.Title()})
-		}
-	}
-	return out
+	return web.TitledChoices(slices.DeleteFunc(patient.Labels(), func(l patient.Label) bool { return l == patient.Minor }))
 }

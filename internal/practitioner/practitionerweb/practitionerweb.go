@@ -42,19 +42,9 @@ func Routes(site *web.Site, svc *practitioner.Service) {
 	f.staffRoutes(site)
 }
 
-// actor is the signed-in person; without one the request never comes so far.
-func actor(ctx context.Context) access.Actor {
-	a, _ := access.ActorFrom(ctx)
-	return a
-}
-
 // mayRoster reports whether the actor makes the roster of an institution.
 func mayRoster(a access.Actor, org string) bool {
-	rel := access.Any
-	if org != "" && a.Org == org {
-		rel = access.Own
-	}
-	return access.Allowed(access.Role(a.Role), access.RosterEdit, rel)
+	return access.May(a, access.RosterEdit, access.At(a, org))
 }
 
 // turn is what was typed into the form of a new shift.
@@ -96,7 +86,7 @@ func (f *face) roster(w http.ResponseWriter, r *http.Request) error {
 
 // render shows the roster that q names; failed is what was wrong with a turn.
 func (f *face) render(w http.ResponseWriter, r *http.Request, q url.Values, typed turn, failed error) error {
-	ctx, a := r.Context(), actor(r.Context())
+	ctx, a := r.Context(), access.ActorOf(r.Context())
 	p := rosterPage{Department: q.Get("department"), Turn: typed, Err: failed}
 	org := q.Get("org")
 	if org == "" {
@@ -122,11 +112,7 @@ func (f *face) render(w http.ResponseWriter, r *http.Request, q url.Values, type
 		return err
 	}
 	p.Edit = mayRoster(a, org)
-	status := http.StatusOK
-	if failed != nil {
-		status = web.Status(failed)
-	}
-	return web.Render(w, r, status, rosterView(p))
+	return web.Render(w, r, web.Status(failed), rosterView(p))
 }
 
 func weekOf(text string, today calendar.Date) (calendar.Date, error) {
@@ -239,7 +225,7 @@ func (f *face) addShift(w http.ResponseWriter, r *http.Request) error {
 	back := url.Values{"org": {r.FormValue("org")}, "week": {r.FormValue("week")}}
 	from, to, err := t.period()
 	if err == nil {
-		_, err = f.svc.AddShift(r.Context(), actor(r.Context()), practitioner.Shift{
+		_, err = f.svc.AddShift(r.Context(), access.ActorOf(r.Context()), practitioner.Shift{
 			Org: r.FormValue("org"), Department: t.Department, Duty: practitioner.Duty(t.Duty), Practitioner: t.Practitioner, From: from, To: to,
 		})
 	}
@@ -290,22 +276,18 @@ func (f *face) renderShift(w http.ResponseWriter, r *http.Request, chosen, reaso
 			}
 			p.Place = d.Name
 		}
-		p.Edit = mayRoster(actor(ctx), p.Shift.Org) && p.Shift.To.After(tx.Now)
+		p.Edit = mayRoster(access.ActorOf(ctx), p.Shift.Org) && p.Shift.To.After(tx.Now)
 		p.Staff, err = practitioner.At(ctx, tx, p.Shift.Org, "", "")
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if failed != nil {
-		status = web.Status(failed)
-	}
-	return web.Render(w, r, status, shiftView(p))
+	return web.Render(w, r, web.Status(failed), shiftView(p))
 }
 
 func (f *face) replace(w http.ResponseWriter, r *http.Request) error {
-	next, err := f.svc.ReplaceShift(r.Context(), actor(r.Context()), r.PathValue("id"), r.FormValue("practitioner"), r.FormValue("reason"))
+	next, err := f.svc.ReplaceShift(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), r.FormValue("practitioner"), r.FormValue("reason"))
 	if errs.Is(err, errs.Invalid) {
 		return f.renderShift(w, r, r.FormValue("practitioner"), r.FormValue("reason"), err)
 	}
@@ -317,15 +299,11 @@ func (f *face) replace(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *face) void(w http.ResponseWriter, r *http.Request) error {
-	var s practitioner.Shift
-	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
-		s, err = practitioner.GetShift(r.Context(), tx, r.PathValue("id"))
-		return err
-	})
+	s, err := db.Read(r.Context(), f.svc.DB, practitioner.GetShift, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	err = f.svc.VoidShift(r.Context(), actor(r.Context()), s.ID, r.FormValue("comment"))
+	err = f.svc.VoidShift(r.Context(), access.ActorOf(r.Context()), s.ID, r.FormValue("comment"))
 	if errs.Is(err, errs.Invalid) {
 		return f.renderShift(w, r, "", r.FormValue("comment"), err)
 	}
@@ -346,7 +324,7 @@ func (f *face) copyWeek(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	monday = mondayOf(monday)
-	made, left, err := f.svc.CopyWeek(r.Context(), actor(r.Context()), r.FormValue("org"), monday)
+	made, left, err := f.svc.CopyWeek(r.Context(), access.ActorOf(r.Context()), r.FormValue("org"), monday)
 	if err != nil {
 		return err
 	}
@@ -360,7 +338,7 @@ func (f *face) copyWeek(w http.ResponseWriter, r *http.Request) error {
 
 func (f *face) endDuty(w http.ResponseWriter, r *http.Request) error {
 	org := r.FormValue("org")
-	err := f.svc.EndDuty(r.Context(), actor(r.Context()), org, r.FormValue("department"), practitioner.Duty(r.FormValue("duty")))
+	err := f.svc.EndDuty(r.Context(), access.ActorOf(r.Context()), org, r.FormValue("department"), practitioner.Duty(r.FormValue("duty")))
 	if err != nil {
 		return err
 	}

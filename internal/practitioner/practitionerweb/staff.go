@@ -3,8 +3,6 @@ package practitionerweb
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
@@ -28,11 +26,7 @@ func (f *face) staffRoutes(site *web.Site) {
 
 // mayEdit reports whether the actor keeps the staff of an institution.
 func mayEdit(a access.Actor, org string) bool {
-	rel := access.Any
-	if org != "" && a.Org == org {
-		rel = access.Own
-	}
-	return access.Allowed(access.Role(a.Role), access.OrganizationEdit, rel)
+	return access.May(a, access.OrganizationEdit, access.At(a, org))
 }
 
 type staffPage struct {
@@ -47,7 +41,7 @@ func (f *face) staff(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	p := staffPage{Org: r.URL.Query().Get("org"), Posts: map[string]string{}}
 	if p.Org == "" {
-		p.Org = actor(ctx).Org
+		p.Org = access.ActorOf(ctx).Org
 	}
 	err := f.svc.DB.View(ctx, func(tx *db.Tx) (err error) {
 		if p.Orgs, err = organization.List(ctx, tx, organization.Filter{}); err != nil {
@@ -64,7 +58,7 @@ func (f *face) staff(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.Edit = mayEdit(actor(ctx), p.Org)
+	p.Edit = mayEdit(access.ActorOf(ctx), p.Org)
 	return web.Render(w, r, http.StatusOK, staffView(p))
 }
 
@@ -130,7 +124,7 @@ func (f *face) renderPerson(w http.ResponseWriter, r *http.Request, id string, t
 				p.Names[d.ID] = d.Name
 			}
 		}
-		own := actor(ctx).Org // a head posts people to departments of his own institution
+		own := access.ActorOf(ctx).Org // a head posts people to departments of his own institution
 		if own == "" {
 			own = p.Person.EmployedBy
 		}
@@ -140,15 +134,8 @@ func (f *face) renderPerson(w http.ResponseWriter, r *http.Request, id string, t
 	if err != nil {
 		return err
 	}
-	p.Edit = mayEdit(actor(ctx), p.Person.EmployedBy)
-	return web.Render(w, r, status(failed), personView(p))
-}
-
-func status(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	return web.Status(err)
+	p.Edit = mayEdit(access.ActorOf(ctx), p.Person.EmployedBy)
+	return web.Render(w, r, web.Status(failed), personView(p))
 }
 
 type personForm struct {
@@ -158,7 +145,7 @@ type personForm struct {
 }
 
 func (f *face) personForm(w http.ResponseWriter, r *http.Request, p personForm) error {
-	if !mayEdit(actor(r.Context()), p.Person.EmployedBy) && !mayEdit(actor(r.Context()), actor(r.Context()).Org) {
+	if !mayEdit(access.ActorOf(r.Context()), p.Person.EmployedBy) && !mayEdit(access.ActorOf(r.Context()), access.ActorOf(r.Context()).Org) {
 		return errs.E(errs.Forbidden, "只有人员所在机构的负责人、医务科或系统管理员可以维护人员资料")
 	}
 	err := f.svc.DB.View(r.Context(), func(tx *db.Tx) (err error) {
@@ -168,24 +155,19 @@ func (f *face) personForm(w http.ResponseWriter, r *http.Request, p personForm) 
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, status(p.Err), personFormView(p))
+	return web.Render(w, r, web.Status(p.Err), personFormView(p))
 }
 
 func (f *face) newPerson(w http.ResponseWriter, r *http.Request) error {
 	org := r.URL.Query().Get("org")
 	if org == "" {
-		org = actor(r.Context()).Org
+		org = access.ActorOf(r.Context()).Org
 	}
 	return f.personForm(w, r, personForm{Person: practitioner.Practitioner{EmployedBy: org, Active: true}})
 }
 
-func (f *face) get(ctx context.Context, id string) (p practitioner.Practitioner, err error) {
-	err = f.svc.DB.View(ctx, func(tx *db.Tx) error { p, err = practitioner.Get(ctx, tx, id); return err })
-	return p, err
-}
-
 func (f *face) editPerson(w http.ResponseWriter, r *http.Request) error {
-	p, err := f.get(r.Context(), r.PathValue("id"))
+	p, err := db.Read(r.Context(), f.svc.DB, practitioner.Get, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -195,19 +177,19 @@ func (f *face) editPerson(w http.ResponseWriter, r *http.Request) error {
 func (f *face) savePerson(w http.ResponseWriter, r *http.Request) error {
 	p := practitioner.Practitioner{Active: true}
 	if id := r.PathValue("id"); id != "" {
-		known, err := f.get(r.Context(), id)
+		known, err := db.Read(r.Context(), f.svc.DB, practitioner.Get, id)
 		if err != nil {
 			return err
 		}
 		p = known
-		p.Active = r.FormValue("status") == "open"
-		p.Version, _ = strconv.ParseInt(r.FormValue("version"), 10, 64)
+		p.Active = web.IsInUse(r)
+		p.Version = web.Version(r)
 	}
 	p.Name, p.Sex, p.Phone = r.FormValue("name"), r.FormValue("sex"), r.FormValue("phone")
 	p.Title, p.Category, p.Scope = r.FormValue("title"), practitioner.Category(r.FormValue("category")), r.FormValue("scope")
 	p.EmployedBy = r.FormValue("employed_by")
-	saved, err := f.svc.Save(r.Context(), actor(r.Context()), p)
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	saved, err := f.svc.Save(r.Context(), access.ActorOf(r.Context()), p)
+	if errs.Correctable(err) {
 		return f.personForm(w, r, personForm{Person: p, Err: err})
 	}
 	if err != nil {
@@ -221,10 +203,10 @@ func (f *face) post(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	post := practitioner.Posting{
 		Practitioner: id, Org: r.FormValue("org"), Department: r.FormValue("department"), Kind: practitioner.PostingKind(r.FormValue("kind")),
-		Head: r.FormValue("head") != "", From: calendar.Date(strings.TrimSpace(r.FormValue("from"))), To: calendar.Date(strings.TrimSpace(r.FormValue("to"))),
+		Head: r.FormValue("head") != "", From: calendar.Date(web.Typed(r, "from")), To: calendar.Date(web.Typed(r, "to")),
 	}
-	_, err := f.svc.Post(r.Context(), actor(r.Context()), post)
-	if errs.Is(err, errs.Invalid) || errs.Is(err, errs.Conflict) {
+	_, err := f.svc.Post(r.Context(), access.ActorOf(r.Context()), post)
+	if errs.Correctable(err) {
 		return f.renderPerson(w, r, id, post, err)
 	}
 	if err != nil {
@@ -235,7 +217,7 @@ func (f *face) post(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (f *face) endPosting(w http.ResponseWriter, r *http.Request) error {
-	person, err := f.svc.EndPosting(r.Context(), actor(r.Context()), r.PathValue("id"), calendar.Date(r.FormValue("last")))
+	person, err := f.svc.EndPosting(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), calendar.Date(r.FormValue("last")))
 	if errs.Is(err, errs.Invalid) {
 		return f.renderPerson(w, r, person, practitioner.Posting{}, err)
 	}

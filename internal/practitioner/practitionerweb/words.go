@@ -10,13 +10,6 @@ import (
 	"yilian/internal/web"
 )
 
-func either(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}
-
 // week is the address of the roster some days away; 0 is the current week.
 func (p rosterPage) week(days int) string {
 	v := url.Values{"org": {p.Org.ID}}
@@ -75,53 +68,16 @@ func hours(s practitioner.Shift, monday calendar.Date) string {
 	}
 }
 
-func orgOptions(orgs []organization.Organization) (out []web.Option) {
-	for _, o := range orgs {
-		out = append(out, web.Option{Value: o.ID, Text: o.Name})
-	}
-	return out
+func orgOptions(orgs []organization.Organization) []web.Option {
+	return web.Choices(orgs, func(o organization.Organization) (string, string) { return o.ID, o.Name })
 }
 
-func departmentOptions(departments []organization.Department) (out []web.Option) {
-	for _, d := range departments {
-		out = append(out, web.Option{Value: d.ID, Text: d.Name})
-	}
-	return out
+func departmentOptions(departments []organization.Department) []web.Option {
+	return web.Choices(departments, func(d organization.Department) (string, string) { return d.ID, d.Name })
 }
 
-func personOptions(people []practitioner.Practitioner) (out []web.Option) {
-	for _, p := range people {
-		out = append(out, web.Option{Value: p.ID, Text: p.Name + " " + p.Title})
-	}
-	return out
-}
-
-func dutyOptions() (out []web.Option) {
-	for _, d := range practitioner.Duties() {
-		out = append(out, web.Option{Value: string(d), Text: d.Title()})
-	}
-	return out
-}
-
-func categoryOptions() (out []web.Option) {
-	for _, c := range practitioner.Categories() {
-		out = append(out, web.Option{Value: string(c), Text: c.Title()})
-	}
-	return out
-}
-
-func textOptions(texts []string) (out []web.Option) {
-	for _, t := range texts {
-		out = append(out, web.Option{Value: t, Text: t})
-	}
-	return out
-}
-
-func statusValue(active bool) string {
-	if active {
-		return "open"
-	}
-	return "closed"
+func personOptions(people []practitioner.Practitioner) []web.Option {
+	return web.Choices(people, func(p practitioner.Practitioner) (string, string) { return p.ID, p.Name + " " + p.Title })
 }
 
 func personTitle(p practitioner.Practitioner) string {
