@@ -65,6 +65,9 @@ func IsPostgres(target string) bool {
 	return strings.HasPrefix(target, "postgres://") || strings.HasPrefix(target, "postgresql://")
 }
 
+// maxConns is how many connections each pool to PostgreSQL may hold.
+const maxConns = 12
+
 func (d *DB) openPostgres() error {
 	pools := [2]*sql.DB{}
 	for i := range pools {
@@ -72,8 +75,8 @@ func (d *DB) openPostgres() error {
 		if err != nil {
 			return err
 		}
-		pool.SetMaxOpenConns(12)
-		pool.SetMaxIdleConns(12)
+		pool.SetMaxOpenConns(maxConns)
+		pool.SetMaxIdleConns(maxConns)
 		pool.SetConnMaxIdleTime(5 * time.Minute)
 		pools[i] = pool
 	}
@@ -149,9 +152,9 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 	if d.engine == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	raw, err := d.write.BeginTx(ctx, opts)
+	raw, err := begin(ctx, d.write, opts)
 	if err != nil {
-		return nil, fmt.Errorf("begin: %w", err)
+		return nil, err
 	}
 	tx := &Tx{Now: d.now(), raw: raw, engine: d.engine}
 	defer func() {
@@ -175,15 +178,30 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 	return tx.ends, nil
 }
 
+// begin begins a transaction. A connection of the pool may have died since it
+// was last used (the server was started again): nothing has been asked of it
+// yet, so another is taken, until none of the old ones is left.
+func begin(ctx context.Context, pool *sql.DB, opts *sql.TxOptions) (*sql.Tx, error) {
+	for try := 0; ; try++ {
+		raw, err := pool.BeginTx(ctx, opts)
+		if err == nil {
+			return raw, nil
+		}
+		if !isLost(err) || try == maxConns || ctx.Err() != nil {
+			return nil, fmt.Errorf("begin: %w", err)
+		}
+	}
+}
+
 // View runs fn in a read-only transaction: one snapshot, no writes.
 func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 	opts := &sql.TxOptions{ReadOnly: d.engine == Postgres}
 	if d.engine == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	raw, err := d.read.BeginTx(ctx, opts)
+	raw, err := begin(ctx, d.read, opts)
 	if err != nil {
-		return explain(fmt.Errorf("begin: %w", err))
+		return explain(err)
 	}
 	tx := &Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}
 	defer func() {

@@ -1,7 +1,9 @@
 package db
 
 import (
+	"database/sql/driver"
 	"errors"
+	"io"
 	"strings"
 	"syscall"
 
@@ -21,6 +23,8 @@ const (
 	pgCheck         = "23514"
 	pgDiskFull      = "53100"
 	pgIO            = "58030"
+	pgTerminated    = "57P01"
+	pgCrashed       = "57P02"
 	pgShutdown      = "57P" // first three characters: the server stops, crashed or is starting
 )
 
@@ -110,6 +114,19 @@ func IsUnique(err error, column string) bool {
 			strings.Contains(lite.Error(), column)
 	}
 	return false
+}
+
+// isLost reports whether a connection turned out to be dead; not whether the
+// server cannot be reached at all.
+func isLost(err error) bool {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return pg.Code == pgTerminated || pg.Code == pgCrashed
+	}
+	if _, refused := errors.AsType[*pgconn.ConnectError](err); refused {
+		return false
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // isRetryable reports whether the engine asks to run the transaction again.
