@@ -42,7 +42,7 @@ var ranks = [][]string{
 	{"alliance"},
 	{"alliance/alliancetest"},
 	// 4 care
-	{"contract", "consent"},
+	{"contract", "consent", "schedule"},
 	{"referral"},
 	{"people", "referral/referralcount"},
 	{"referral/referraltest"},
@@ -50,7 +50,7 @@ var ranks = [][]string{
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb"},
+		"referral/referralweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},
