@@ -70,8 +70,7 @@ func (l *Log) sealSome(ctx context.Context) (int, error) {
 		if moved != 1 {
 			return errMoved
 		}
-		query := tuples(insertLink, 4, len(rows))
-		if _, err := tx.Exec(ctx, query, args...); err != nil {
+		if err := tx.InsertAll(ctx, insertLink, args); err != nil {
 			return err
 		}
 		query, list := db.Expand(`DELETE FROM audit_pending WHERE leaf_id IN ($list)`, nil, ids)

@@ -96,7 +96,7 @@ const insertLeaf = `INSERT INTO audit_leaf (id, at, account, person, name, role,
 
 const insertPending = `INSERT INTO audit_pending (leaf_id) VALUES ($1)`
 
-// insert stores leaves and queues them for the sealer, in two statements.
+// insert stores leaves and queues them for the sealer.
 func insert(ctx context.Context, tx *db.Tx, leaves []Leaf) error {
 	args, ids := make([]any, 0, 15*len(leaves)), make([]any, 0, len(leaves))
 	for _, leaf := range leaves {
@@ -108,39 +108,13 @@ func insert(ctx context.Context, tx *db.Tx, leaves []Leaf) error {
 			r.action, r.object, r.objectID, r.patient, r.outcome, r.more)
 		ids = append(ids, r.id)
 	}
-	query := tuples(insertLeaf, 15, len(leaves))
-	if _, err := tx.Exec(ctx, query, args...); err != nil {
+	if err := tx.InsertAll(ctx, insertLeaf, args); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
-	query = tuples(insertPending, 1, len(leaves))
-	if _, err := tx.Exec(ctx, query, ids...); err != nil {
+	if err := tx.InsertAll(ctx, insertPending, ids); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
 	return nil
-}
-
-// tuples repeats the value list of a constant INSERT of one row of width
-// columns until it takes n rows.
-func tuples(query string, width, n int) string {
-	if n == 1 {
-		return query
-	}
-	var b strings.Builder
-	b.Grow(len(query) + n*width*6)
-	b.WriteString(query)
-	for i := width; i < n*width; i++ {
-		if i%width == 0 {
-			b.WriteString(", (")
-		} else {
-			b.WriteString(", ")
-		}
-		b.WriteByte('$')
-		b.WriteString(strconv.Itoa(i + 1))
-		if i%width == width-1 {
-			b.WriteByte(')')
-		}
-	}
-	return b.String()
 }
 
 func readRow(scan db.Scan) (r row, err error) {

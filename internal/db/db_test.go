@@ -3,6 +3,8 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"testing"
 
 	"yilian/internal/db"
@@ -129,5 +131,33 @@ func TestTwoWritersOneRowBothCount(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+func TestInsertAllFillsEveryRow(t *testing.T) {
+	const insert = `INSERT INTO setting (name, value) VALUES ($1, $2)`
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := t.Context()
+		for _, n := range []int{0, 1, 2, 480, 481, 1000} { // 480 rows of two fill one statement
+			var args []any
+			for i := range n {
+				args = append(args, fmt.Sprintf("%d/%d", n, i), strconv.Itoa(i))
+			}
+			if err := d.Tx(ctx, func(tx *db.Tx) error { return tx.InsertAll(ctx, insert, args) }); err != nil {
+				t.Fatalf("%d rows: %v", n, err)
+			}
+			got := dbtest.View(t, d, func(tx *db.Tx) (int64, error) {
+				return db.Count(ctx, tx, `SELECT count(*) FROM setting WHERE name LIKE $1 AND name = $2 || value`,
+					fmt.Sprintf("%d/%%", n), fmt.Sprintf("%d/", n))
+			})
+			if int(got) != n {
+				t.Errorf("%d of %d rows stand with their own value", got, n)
+			}
+		}
+		for _, args := range [][]any{{"x"}, {"x", "1", "y"}} {
+			if err := d.Tx(ctx, func(tx *db.Tx) error { return tx.InsertAll(ctx, insert, args) }); err == nil {
+				t.Errorf("%v was taken", args)
+			}
+		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,6 +109,46 @@ func Expand[T any](query string, args []any, values []T) (string, []any) {
 		b.WriteString("$" + strconv.Itoa(len(all)))
 	}
 	return strings.ReplaceAll(query, "$list", b.String()), all
+}
+
+// insertArgs is how many values one statement of InsertAll carries at most:
+// fewer cost round trips, more are slower to parse than they save.
+const insertArgs = 960
+
+// InsertAll inserts many rows with few statements. query is the constant INSERT
+// of one row, which ends with its tuple of placeholders: $1 to $n, in order.
+// args holds the values of all rows, one row after the other.
+func (tx *Tx) InsertAll(ctx context.Context, query string, args []any) error {
+	width, err := strconv.Atoi(strings.TrimSuffix(query[strings.LastIndexByte(query, '$')+1:], ")"))
+	if err != nil || len(args)%width != 0 {
+		return fmt.Errorf("insert all: %d values do not fill rows of %q", len(args), query)
+	}
+	for rows := range slices.Chunk(args, max(1, insertArgs/width)*width) {
+		if _, err := tx.Exec(ctx, tuples(query, width, len(rows)/width), rows...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tuples appends n-1 more tuples of placeholders to an INSERT that ends with
+// its first one.
+func tuples(query string, width, n int) string {
+	var b strings.Builder
+	b.Grow(len(query) + n*width*6)
+	b.WriteString(query)
+	for i := width; i < n*width; i++ {
+		if i%width == 0 {
+			b.WriteString(", (")
+		} else {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+		if i%width == width-1 {
+			b.WriteByte(')')
+		}
+	}
+	return b.String()
 }
 
 // Savepoint runs fn; when fn fails, what it did is undone, its error is

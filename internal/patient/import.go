@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"yilian/internal/access"
@@ -75,7 +74,7 @@ func (s *Service) Import(ctx context.Context, actor access.Actor, entries iter.S
 }
 
 func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor, batch []Entry) error {
-	patients := bulk{query: insertPatient, rows: 40}
+	var rows []any
 	var keys []tokenKey
 	for _, e := range batch {
 		r := row{Patient: Patient{ID: e.ID, Name: e.Name, Sex: e.Sex, BirthDate: e.BirthDate, IDType: e.IDType,
@@ -84,14 +83,12 @@ func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor
 		if err := closeRow(s.Keys, &r, Secret{IDNumber: e.IDNumber, Phone: e.Phone}); err != nil {
 			return err
 		}
-		if err := patients.add(ctx, tx, r.args()...); err != nil {
-			return err
-		}
+		rows = append(rows, r.args()...)
 		for _, t := range tokens(e.Name) {
 			keys = append(keys, tokenKey{t, r.Town(), e.ID, r.BirthDate.Year()})
 		}
 	}
-	if err := patients.flush(ctx, tx); err != nil {
+	if err := tx.InsertAll(ctx, insertPatient, rows); err != nil {
 		return err
 	}
 	if err := importTokens(ctx, tx, keys); err != nil {
@@ -118,17 +115,15 @@ func importTokens(ctx context.Context, tx *db.Tx, keys []tokenKey) error {
 		}
 		return strings.Compare(a.token, b.token)
 	})
-	out := bulk{query: insertToken, rows: 200}
+	rows := make([]any, 0, 4*len(keys))
 	for _, k := range keys {
-		if err := out.add(ctx, tx, k.token, k.town, k.born, k.id); err != nil {
-			return err
-		}
+		rows = append(rows, k.token, k.town, k.born, k.id)
 	}
-	return out.flush(ctx, tx)
+	return tx.InsertAll(ctx, insertToken, rows)
 }
 
 func (s *Service) importRelations(ctx context.Context, tx *db.Tx, actor access.Actor, batch []Entry) error {
-	out := bulk{query: insertRelation, rows: 60}
+	var rows []any
 	for _, e := range batch {
 		if e.Org != "" {
 			rel := access.CareRelation{Patient: e.ID, Org: e.Org, Basis: access.BasisRegistration, Reference: e.ID}
@@ -142,10 +137,8 @@ func (s *Service) importRelations(ctx context.Context, tx *db.Tx, actor access.A
 			if err != nil {
 				return err
 			}
-			if err := out.add(ctx, tx, id, e.ID, n.Kind, db.Null(n.OtherID), n.Name, sealed, n.Guardian, n.Household,
-				string(n.From), "", "", db.At(tx.Now), signature(actor)); err != nil {
-				return err
-			}
+			rows = append(rows, id, e.ID, n.Kind, db.Null(n.OtherID), n.Name, sealed, n.Guardian, n.Household,
+				string(n.From), "", "", db.At(tx.Now), signature(actor))
 			if n.Guardian && n.OtherID != "" {
 				until := adulthood(Patient{BirthDate: e.BirthDate}, tx.Now)
 				if err := access.Guard(ctx, tx, e.ID, n.OtherID, until); err != nil {
@@ -154,53 +147,5 @@ func (s *Service) importRelations(ctx context.Context, tx *db.Tx, actor access.A
 			}
 		}
 	}
-	return out.flush(ctx, tx)
-}
-
-// bulk gathers rows and inserts many by one statement: the constant statement
-// of one row with its tuple of placeholders repeated.
-type bulk struct {
-	query string
-	rows  int // per statement
-	args  []any
-	width int
-}
-
-func (b *bulk) add(ctx context.Context, tx *db.Tx, args ...any) error {
-	b.width = len(args)
-	b.args = append(b.args, args...)
-	if len(b.args) < b.rows*b.width {
-		return nil
-	}
-	return b.flush(ctx, tx)
-}
-
-func (b *bulk) flush(ctx context.Context, tx *db.Tx) error {
-	if len(b.args) == 0 {
-		return nil
-	}
-	query := repeatTuple(b.query, b.width, len(b.args)/b.width)
-	_, err := tx.Exec(ctx, query, b.args...)
-	b.args = b.args[:0]
-	return err
-}
-
-// repeatTuple appends n-1 more tuples of placeholders to an INSERT that ends
-// with its first one.
-func repeatTuple(query string, width, n int) string {
-	var out strings.Builder
-	out.WriteString(query)
-	for i := width; i < n*width; i++ {
-		if i%width == 0 {
-			out.WriteString(", (")
-		} else {
-			out.WriteString(", ")
-		}
-		out.WriteByte('$')
-		out.WriteString(strconv.Itoa(i + 1))
-		if i%width == width-1 {
-			out.WriteByte(')')
-		}
-	}
-	return out.String()
+	return tx.InsertAll(ctx, insertRelation, rows)
 }
