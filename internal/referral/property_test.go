@@ -94,9 +94,9 @@ func (r *random) offered(actors []access.Actor) (access.Actor, string) {
 		action string
 	}
 	var all, onward []pair
-	rec := r.record()
+	asked := r.asked()
 	for _, a := range actors {
-		for _, x := range r.w.Service.Actions(r.c, rec, a) {
+		for _, x := range r.w.Service.Actions(r.c, asked, a) {
 			all = append(all, pair{a, x.Name})
 			if !x.Dangerous && !slices.Contains([]string{referral.ActRefuseConsent, referral.ActAsk, referral.ActRedirect, referral.ActHandOn, flow.ActionClaim}, x.Name) {
 				onward = append(onward, pair{a, x.Name})
@@ -112,7 +112,7 @@ func (r *random) offered(actors []access.Actor) (access.Actor, string) {
 
 // try takes one action and checks what came of it against what was offered.
 func (r *random) try(actor access.Actor, action string) {
-	allowed := slices.ContainsFunc(r.w.Service.Actions(r.c, r.record(), actor), func(a flow.Action) bool { return a.Name == action })
+	allowed := slices.ContainsFunc(r.w.Service.Actions(r.c, r.asked(), actor), func(a flow.Action) bool { return a.Name == action })
 	if !r.involved(actor) {
 		allowed = false // access refuses before anything else
 	}
@@ -280,6 +280,14 @@ func (r *random) another() string {
 		return r.w.CardioClinic.ID
 	}
 	return r.otherService
+}
+
+// asked is the record as far as it decides what is offered.
+func (r *random) asked() referral.Record {
+	if r.c.State != referral.StateInCare {
+		return referral.Record{}
+	}
+	return r.record()
 }
 
 func (r *random) record() referral.Record {
