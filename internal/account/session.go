@@ -66,6 +66,18 @@ func endSession(ctx context.Context, tx *db.Tx, id, reason string) error {
 	return nil
 }
 
+const selectSession = `
+	SELECT s.id, s.stage, s.factor_done, s.regions, s.ip, s.agent, s.created_at, s.seen_at, s.expires_at, s.locked_at, s.ended_at, s.end_reason,
+		a.id, a.login, a.name, a.person, a.patient, a.state, a.must_change, a.factor,
+		p.id, p.role, p.org, p.org_name, p.department, p.valid_from, p.valid_to, p.state,
+		coalesce(o.idle_minutes, d.idle_minutes, 0)
+	FROM account_session s
+	JOIN account a ON a.id = s.account
+	JOIN account_post p ON p.id = s.post
+	LEFT JOIN account_policy o ON o.org = p.org
+	LEFT JOIN account_policy d ON d.org = ''`
+
+// readSession reads a row of selectSession.
 func (s *Service) readSession(scan db.Scan) (n Session, err error) {
 	var created, seen, expires, locked, ended db.Time
 	var regions string
@@ -101,43 +113,22 @@ func live(n *Session, tx *db.Tx) bool {
 }
 
 func (s *Service) sessionByHash(ctx context.Context, tx *db.Tx, hash string) (Session, error) {
-	n, err := db.Get(ctx, tx, "登录", s.readSession, `
-		SELECT s.id, s.stage, s.factor_done, s.regions, s.ip, s.agent, s.created_at, s.seen_at, s.expires_at, s.locked_at, s.ended_at, s.end_reason,
-			a.id, a.login, a.name, a.person, a.patient, a.state, a.must_change, a.factor,
-			p.id, p.role, p.org, p.org_name, p.department, p.valid_from, p.valid_to, p.state,
-			coalesce(o.idle_minutes, d.idle_minutes, 0)
-		FROM account_session s
-		JOIN account a ON a.id = s.account
-		JOIN account_post p ON p.id = s.post
-		LEFT JOIN account_policy o ON o.org = p.org
-		LEFT JOIN account_policy d ON d.org = ''
-		WHERE s.token_hash = $1`, hash)
-	if err != nil {
-		return Session{}, err
-	}
-	if !live(&n, tx) {
-		return Session{}, errSignedOut
-	}
-	return n, nil
+	n, err := db.Get(ctx, tx, "登录", s.readSession, selectSession+` WHERE s.token_hash = $1`, hash)
+	return onlyLive(n, err, tx)
 }
 
 func (s *Service) sessionByID(ctx context.Context, tx *db.Tx, id string) (Session, error) {
-	n, err := db.Get(ctx, tx, "登录", s.readSession, `
-		SELECT s.id, s.stage, s.factor_done, s.regions, s.ip, s.agent, s.created_at, s.seen_at, s.expires_at, s.locked_at, s.ended_at, s.end_reason,
-			a.id, a.login, a.name, a.person, a.patient, a.state, a.must_change, a.factor,
-			p.id, p.role, p.org, p.org_name, p.department, p.valid_from, p.valid_to, p.state,
-			coalesce(o.idle_minutes, d.idle_minutes, 0)
-		FROM account_session s
-		JOIN account a ON a.id = s.account
-		JOIN account_post p ON p.id = s.post
-		LEFT JOIN account_policy o ON o.org = p.org
-		LEFT JOIN account_policy d ON d.org = ''
-		WHERE s.id = $1`, id)
+	n, err := db.Get(ctx, tx, "登录", s.readSession, selectSession+` WHERE s.id = $1`, id)
+	return onlyLive(n, err, tx)
+}
+
+// onlyLive passes on what was read, and refuses a session that is over.
+func onlyLive(n Session, err error, tx *db.Tx) (Session, error) {
+	if err == nil && !live(&n, tx) {
+		err = errSignedOut
+	}
 	if err != nil {
 		return Session{}, err
-	}
-	if !live(&n, tx) {
-		return Session{}, errSignedOut
 	}
 	return n, nil
 }
@@ -304,16 +295,7 @@ func (s *Service) Sessions(ctx context.Context, actor access.Actor, account stri
 		if err := s.mayEnd(ctx, tx, actor, account); err != nil {
 			return err
 		}
-		found, err := db.List(ctx, tx, s.readSession, `
-			SELECT s.id, s.stage, s.factor_done, s.regions, s.ip, s.agent, s.created_at, s.seen_at, s.expires_at, s.locked_at, s.ended_at, s.end_reason,
-				a.id, a.login, a.name, a.person, a.patient, a.state, a.must_change, a.factor,
-				p.id, p.role, p.org, p.org_name, p.department, p.valid_from, p.valid_to, p.state,
-				coalesce(o.idle_minutes, d.idle_minutes, 0)
-			FROM account_session s
-			JOIN account a ON a.id = s.account
-			JOIN account_post p ON p.id = s.post
-			LEFT JOIN account_policy o ON o.org = p.org
-			LEFT JOIN account_policy d ON d.org = ''
+		found, err := db.List(ctx, tx, s.readSession, selectSession+`
 			WHERE s.account = $1 AND s.ended_at IS NULL AND s.expires_at > $2
 			ORDER BY s.seen_at DESC, s.id DESC LIMIT 100`, account, db.At(tx.Now))
 		for _, n := range found {
