@@ -54,6 +54,9 @@ func (p *person) signIn() {
 	p.loaded()
 }
 
+// pc leaves the screen that of an old PC.
+func (p *person) pc() *person { return p }
+
 // phone makes the screen that of a phone.
 func (p *person) phone() *person {
 	p.t.Helper()
@@ -107,7 +110,7 @@ func (p *person) fail(why string) {
 const place = `(sel, text) => {
 	let all = [...document.querySelectorAll(sel)].filter(e => e.checkVisibility && e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length && !e.disabled && e.innerText.replace(/\s+/g, ' ').includes(text));
 	let e = all.find(e => e.innerText.trim() === text) || all[0];
-	if (!e) return null;
+	if (!e || document.querySelector('.htmx-request')) return null;
 	let r = e.getBoundingClientRect();
 	if (r.top < 0 || r.bottom > innerHeight || r.left < 0 || r.right > innerWidth) { e.scrollIntoView({block: 'center', behavior: 'instant'}); r = e.getBoundingClientRect(); }
 	let was = e._was; e._was = [r.left, r.top].join();
