@@ -115,14 +115,14 @@ var usually = map[string]string{
 	referral.StateDeclined: referral.ActElsewhere,
 }
 
-func usual(v *view, a flow.Action) bool { return usually[v.Case.State] == a.Name }
+func usual(v *view, a flow.Action) bool { return v.Form == nil && usually[v.Case.State] == a.Name }
 
-// offered are the actions with a page of this package, the usual one first,
-// those that end the case last.
+// offered are the actions with a page of this package beside the one that is
+// open, the usual one first, those that end the case last.
 func offered(v *view) []flow.Action {
 	list := slices.DeleteFunc(slices.Clone(v.Actions), func(a flow.Action) bool {
 		_, ok := actions[a.Name]
-		return !ok && a.Name != referral.ActSubmit
+		return !ok && a.Name != referral.ActSubmit || v.Form != nil && v.Form.Action.Name == a.Name
 	})
 	rank := func(a flow.Action) int {
 		switch {
