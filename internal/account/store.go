@@ -153,38 +153,33 @@ func (f Filter) pattern() string {
 	return "%" + likeEscape.Replace(f.Text) + "%"
 }
 
+// matching is the condition of both readers of a list; Filter.match has its
+// arguments.
+const matching = `
+	WHERE (CAST($1 AS TEXT) = '' OR EXISTS (
+			SELECT 1 FROM account_post p
+			WHERE p.account = a.id AND p.org = $1 AND p.state IN ('pending', 'active')))
+	  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $5 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
+	  AND (CAST($3 AS TEXT) = '' OR a.state = $3)
+	  AND (CAST($4 AS TEXT) = '' OR EXISTS (
+			SELECT 1 FROM account_post p
+			WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))`
+
+func (f Filter) match(more ...any) []any {
+	return append([]any{f.Org, f.pattern(), string(f.State), string(f.Role), strings.ToLower(f.pattern())}, more...)
+}
+
 func countAccounts(ctx context.Context, tx *db.Tx, f Filter) (int, error) {
-	n, err := db.Count(ctx, tx, `
-		SELECT count(*) FROM account a
-		WHERE (CAST($1 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM account_post p
-				WHERE p.account = a.id AND p.org = $1 AND p.state IN ('pending', 'active')))
-		  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $5 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
-		  AND (CAST($3 AS TEXT) = '' OR a.state = $3)
-		  AND (CAST($4 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM account_post p
-				WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))`,
-		f.Org, f.pattern(), string(f.State), string(f.Role), strings.ToLower(f.pattern()))
+	n, err := db.Count(ctx, tx, `SELECT count(*) FROM account a`+matching, f.match()...)
 	return int(n), err
 }
 
 func listAccounts(ctx context.Context, tx *db.Tx, f Filter) ([]secret, error) {
-	text := f.pattern()
 	return db.List(ctx, tx, readSecret, `
 		SELECT a.id, a.login, a.name, a.person, a.patient, a.state, a.state_reason, a.must_change,
 			a.failures, a.locked_until, a.factor, a.last_sign_in, a.created_at, a.version,
 			a.password_hash, a.totp_secret, a.totp_pending, a.totp_step, a.last_post
-		FROM account a
-		WHERE (CAST($1 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM account_post p
-				WHERE p.account = a.id AND p.org = $1 AND p.state IN ('pending', 'active')))
-		  AND (CAST($2 AS TEXT) = '' OR a.login LIKE $7 ESCAPE '\' OR a.name LIKE $2 ESCAPE '\')
-		  AND (CAST($3 AS TEXT) = '' OR a.state = $3)
-		  AND (CAST($4 AS TEXT) = '' OR EXISTS (
-				SELECT 1 FROM account_post p
-				WHERE p.account = a.id AND p.role = $4 AND p.state IN ('pending', 'active')))
-		ORDER BY a.login LIMIT $5 OFFSET $6`,
-		f.Org, text, string(f.State), string(f.Role), f.Limit, f.Offset, strings.ToLower(text))
+		FROM account a`+matching+` ORDER BY a.login LIMIT $6 OFFSET $7`, f.match(f.Limit, f.Offset)...)
 }
 
 func codesLeft(ctx context.Context, tx *db.Tx, account string) (int, error) {

@@ -167,17 +167,6 @@ func (p Plain) Text() string {
 // Moment is an instant as people say it: 3月2日 17:00.
 func Moment(t time.Time) string { return t.In(calendar.Shanghai).Format("1月2日 15:04") }
 
-func mask(contact string) string {
-	r := []rune(contact)
-	switch {
-	case len(r) == 0:
-		return ""
-	case len(r) < 7:
-		return strings.Repeat("*", len(r))
-	}
-	return string(r[:3]) + strings.Repeat("*", len(r)-7) + string(r[len(r)-4:])
-}
-
 func (o Out) check() error {
 	switch {
 	case o.Patient == "" || o.Key == "":

@@ -265,14 +265,6 @@ func TestPlainText(t *testing.T) {
 	}
 }
 
-func TestMask(t *testing.T) {
-	for in, want := range map[string]string{"": "", "13812345678": "138****5678", "110": "***", "0746-6212345": "074*****2345"} {
-		if got := mask(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestNotices(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := start(t, d, nil)

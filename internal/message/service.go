@@ -20,7 +20,7 @@ func (s *Service) Send(ctx context.Context, tx *db.Tx, o Out) (string, error) {
 		return "", err
 	}
 	id := db.NewID()
-	m := Message{ID: id, Patient: o.Patient, To: o.To, ToMasked: mask(o.To), Text: o.Text, Case: o.Case, State: Queued, CreatedAt: tx.Now}
+	m := Message{ID: id, Patient: o.Patient, To: o.To, ToMasked: patient.MaskPhone(o.To), Text: o.Text, Case: o.Case, State: Queued, CreatedAt: tx.Now}
 	sealed, key := "", ""
 	if o.To != "" {
 		var err error

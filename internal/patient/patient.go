@@ -150,12 +150,14 @@ func MaskName(name string) string {
 	return string(r[:1]) + strings.Repeat("*", len(r)-2) + string(r[len(r)-1:])
 }
 
-// MaskPhone shows the first three and the last four digits.
+// MaskPhone shows the first three and the last four digits; a number that is
+// too short for that is hidden whole.
 func MaskPhone(phone string) string {
-	if len(phone) <= 7 {
-		return strings.Repeat("*", len(phone))
+	r := []rune(phone)
+	if len(r) <= 7 {
+		return strings.Repeat("*", len(r))
 	}
-	return phone[:3] + strings.Repeat("*", len(phone)-7) + phone[len(phone)-4:]
+	return string(r[:3]) + strings.Repeat("*", len(r)-7) + string(r[len(r)-4:])
 }
 
 // townOf cuts a village code of twelve digits to its town of nine.

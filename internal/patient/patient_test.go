@@ -397,3 +397,16 @@ func TestRotationKeepsEverythingFindable(t *testing.T) {
 		}
 	})
 }
+
+func TestMasks(t *testing.T) {
+	for in, want := range map[string]string{"": "", "13812345678": "138****5678", "110": "***", "6223501": "*******", "0746-6212345": "074*****2345"} {
+		if got := patient.MaskPhone(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"": "", "张": "张*", "张三": "张*", "张桂兰": "张*兰"} {
+		if got := patient.MaskName(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -67,23 +66,6 @@ func Age(birthDate, on string) string {
 		return strconv.Itoa(months) + "个月"
 	}
 	return strconv.Itoa(months/12) + "岁"
-}
-
-// MaskID hides an identity card number but for its first four and last two signs.
-func MaskID(id string) string { return mask(id, 4, 2) }
-
-// MaskPhone hides a phone number but for its first three and last four digits.
-func MaskPhone(phone string) string { return mask(phone, 3, 4) }
-
-func mask(s string, head, tail int) string {
-	r := []rune(s)
-	if len(r) == 0 {
-		return ""
-	}
-	if len(r) <= head+tail {
-		return strings.Repeat("*", len(r))
-	}
-	return string(r[:head]) + strings.Repeat("*", len(r)-head-tail) + string(r[len(r)-tail:])
 }
 
 // TimeLeft writes what is left until due: 剩余 1 小时 36 分, 剩余 3 天 2 小时,
