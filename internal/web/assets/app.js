@@ -80,14 +80,15 @@
 		if (stream || !mine || app.covered()) return;
 		stream = new EventSource('/events');
 		stream.addEventListener('changed', function (e) { changed(e.data); if (channel) channel.postMessage(e.data); });
-		stream.onopen = function () { if (lost) changed('*'); line(false); };
+		stream.onopen = function () { body.dataset.stream = 'open'; if (lost) changed('*'); line(false); };
 		stream.onerror = function () {
+			delete body.dataset.stream;
 			if (stream.readyState !== EventSource.CLOSED) return line(true); // the browser tries again
 			stream = null; // refused: locked, signed out, or the server is down
 			app.alive().then(function () { line(false); }, function () { line(true); }).then(function () { setTimeout(listen, 3000); });
 		};
 	}
-	function pause() { if (stream) stream.close(); stream = null; line(false); }
+	function pause() { if (stream) stream.close(); stream = null; delete body.dataset.stream; line(false); }
 	function resume() { listen(); changed('*'); }
 	function live() {
 		if (!body.hasAttribute('data-events') || !window.EventSource) return;
