@@ -34,6 +34,10 @@ const (
 	ReferralRead      Right = "referral.read"      // open a case
 	ReferralCount     Right = "referral.count"     // see counts without persons
 
+	ConsultAsk    Right = "consult.ask"    // ask a specialist, supply, withdraw, close, convert: primary care
+	ConsultAnswer Right = "consult.answer" // answer, ask back, decline: the asked department
+	ConsultRead   Right = "consult.read"   // open a consultation and see its counts
+
 	OrganizationEdit Right = "organization.edit"
 	RosterEdit       Right = "roster.edit"
 	ScheduleEdit     Right = "schedule.edit" // weekly sessions, closures, moving appointments
@@ -101,6 +105,10 @@ var rights = map[Right][]grant{
 	ReferralEmergency: {{[]Role{Emergency, OnCall, ReferralCenter}, []Relation{Own}}},
 	ReferralRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 	ReferralCount:     {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
+
+	ConsultAsk:    {{primary, []Relation{Own}}},
+	ConsultAnswer: {{slices.Concat(hospital, []Role{Emergency}), []Relation{Own}}},
+	ConsultRead:   {{slices.Concat(primary, hospital, []Role{Emergency, MedicalAffairs}), []Relation{Own}}},
 
 	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},
