@@ -52,54 +52,70 @@ type stored struct {
 // read reads everything in one snapshot.
 func read(t testing.TB, d *db.DB) stored {
 	t.Helper()
+	return readOne(t, d, "")
+}
+
+// readOne reads what belongs to one case; of all cases when id is "".
+func readOne(t testing.TB, d *db.DB, id string) stored {
+	t.Helper()
 	s := stored{cases: map[string]flow.Case{}, events: map[string][]event{}, leaves: map[string]int{},
 		messages: map[string]string{}, clocks: map[due]int{}, delivery: map[string]bool{}}
 	must(t, d.View(ctx, func(tx *db.Tx) error {
-		cases, err := flow.Worklist(ctx, tx, flow.Query{Kind: referral.Kind, Limit: 1_000_000})
-		if err != nil {
-			return err
+		ids := []string{id}
+		if id == "" {
+			all, err := db.List(ctx, tx, db.Value[string], `SELECT id FROM flow_case WHERE kind = 'referral'`)
+			if err != nil {
+				return err
+			}
+			ids = all
 		}
-		for _, c := range cases {
+		for _, id := range ids {
+			c, err := flow.Get(ctx, tx, id)
+			if err != nil {
+				return err
+			}
 			s.cases[c.ID] = c
 		}
-		if err := s.history(tx); err != nil {
+		if err := s.history(tx, id); err != nil {
 			return err
 		}
-		if err := s.waiting(tx); err != nil {
+		if err := s.waiting(tx, id); err != nil {
 			return err
 		}
+		var err error
 		s.strays, err = flow.Strays(ctx, tx)
 		return err
 	}))
 	return s
 }
 
-func (s *stored) history(tx *db.Tx) error {
+func (s *stored) history(tx *db.Tx, id string) error {
 	events, err := db.List(ctx, tx, func(scan db.Scan) (e event, err error) {
 		var at db.Time
 		var once db.Null
 		err = scan(&e.caseID, &e.version, &e.action, &e.from, &e.to, &e.account, &once, &at)
 		e.at, e.once = at.Time, string(once)
 		return e, err
-	}, `SELECT case_id, version, action, from_state, to_state, account, once, at FROM flow_event WHERE kind = 'referral' ORDER BY case_id, version, at, id`)
+	}, `SELECT case_id, version, action, from_state, to_state, account, once, at FROM flow_event
+		WHERE kind = 'referral' AND (CAST($1 AS TEXT) = '' OR case_id = $1) ORDER BY case_id, version, at, id`, id)
 	if err != nil {
 		return err
 	}
 	for _, e := range events {
 		s.events[e.caseID] = append(s.events[e.caseID], e)
 	}
-	leaves, err := db.List(ctx, tx, readCount,
-		`SELECT object_id || ' ' || action, count(*) FROM audit_leaf WHERE object = 'referral' AND outcome = 'ok' GROUP BY object_id, action`)
+	leaves, err := db.List(ctx, tx, readCount, `SELECT object_id || ' ' || action, count(*) FROM audit_leaf
+		WHERE object = 'referral' AND outcome = 'ok' AND (CAST($1 AS TEXT) = '' OR object_id = $1) GROUP BY object_id, action`, id)
 	for _, l := range leaves {
 		s.leaves[l.name] = l.n
 	}
 	return err
 }
 
-func (s *stored) waiting(tx *db.Tx) error {
+func (s *stored) waiting(tx *db.Tx, id string) error {
 	type pair struct{ a, b, c string }
 	three := func(scan db.Scan) (p pair, err error) { return p, scan(&p.a, &p.b, &p.c) }
-	messages, err := db.List(ctx, tx, three, `SELECT id, dedupe, state FROM message`)
+	messages, err := db.List(ctx, tx, three, `SELECT id, dedupe, state FROM message WHERE CAST($1 AS TEXT) = '' OR case_ref = $1`, id)
 	if err != nil {
 		return err
 	}
@@ -245,7 +261,7 @@ var telling = []string{
 	referral.ActSubmit, referral.ActPass, referral.ActElsewhere, referral.ActAsk, referral.ActAnswer, referral.ActAccept,
 	referral.ActRedirect, referral.ActHandOn, referral.ActDecline, referral.ActArrange, referral.ActReschedule, referral.ActNoShow,
 	referral.ActRearrange, referral.ActArrive, referral.ActStart, referral.ActComplete, referral.ActAcknowledge, referral.ActClose,
-	referral.ActWithdraw, referral.ActCancel, referral.ActCallOff,
+	referral.ActWithdraw, referral.ActCancel, referral.ActCallOff, referral.ActAskCancel, referral.ActAnswerCancel,
 }
 
 // told checks that the patient hears of each step once.

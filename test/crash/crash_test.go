@@ -8,6 +8,8 @@ import (
 
 	"yilian/internal/app"
 	"yilian/internal/db"
+	"yilian/internal/flow"
+	"yilian/internal/referral"
 	"yilian/test/harness"
 )
 
@@ -189,6 +191,12 @@ func figures(t *testing.T, w *world, s stored) {
 	}
 	t.Logf("cases by state %v", states)
 	t.Logf("steps %v; clocks that ran out meanwhile %d of %d", actions, late, lateCases)
+	for _, action := range []string{referral.ActSave, referral.ActSubmit, referral.ActPass, flow.ActionClaim, referral.ActAccept, referral.ActAsk, referral.ActAnswer,
+		referral.ActArrange, referral.ActArrive, referral.ActStart, referral.ActNote, referral.ActComplete, referral.ActAcknowledge} {
+		if actions[action] == 0 {
+			t.Errorf("nobody has done %s", action)
+		}
+	}
 	if late == 0 {
 		t.Error("no clock has run out during the run")
 	}

@@ -72,9 +72,9 @@ func (u *user) work() {
 		case fresh:
 			u.refer()
 		case u.role == access.TownshipDoctor && u.rng.IntN(12) == 0:
-			u.pick("/referrals?side=from&state=" + []string{"submitted", "accepted", "arranged"}[u.rng.IntN(3)])
+			u.pick("/referrals?side=from&state=" + []string{"submitted", "accepted", "arranged", "in_care"}[u.rng.IntN(4)])
 		default:
-			u.pick("/todo")
+			u.pick("/") // the to-do list
 		}
 	}
 }
@@ -144,6 +144,10 @@ func (u *user) pick(list string) {
 	if !ok {
 		return
 	}
+	if page.Status != http.StatusOK {
+		u.j.bad("%s: the list %s was answered %d", u.login, list, page.Status)
+		return
+	}
 	lines := rows.FindAllStringSubmatch(page.Body, 6)
 	if len(lines) == 0 {
 		time.Sleep(30 * time.Millisecond)
@@ -171,6 +175,7 @@ var weights = map[string]int{
 	referral.ActPass: 10, referral.ActReturn: 2, referral.ActArrange: 10, referral.ActReschedule: 1, referral.ActArrive: 10, referral.ActCancel: 1,
 	referral.ActStart: 10, referral.ActNote: 4, referral.ActComplete: 8, referral.ActAcknowledge: 10,
 	referral.ActClose: 4, referral.ActElsewhere: 6, referral.ActWithdraw: 2, referral.ActCallOff: 1, referral.ActDiscard: 1,
+	referral.ActAskCancel: 2, referral.ActAnswerCancel: 5,
 }
 
 // handle chooses an action and takes it.
@@ -277,6 +282,10 @@ func (u *user) fields(o opened, action string) url.Values {
 		return harness.Form("answer", "窦性心律，ST 段压低")
 	case referral.ActDecline:
 		return harness.Form("reason", "no_capacity", "advice", "建议转区中医院")
+	case referral.ActAskCancel:
+		return harness.Form("reason", "elsewhere", "comment", "家属要求转外院")
+	case referral.ActAnswerCancel:
+		return harness.Form("answer", referral.CancelRefuse, "comment", "病情不宜搬动，继续诊疗")
 	case referral.ActReturn:
 		return harness.Form("reason", "incomplete")
 	case referral.ActDiscard:

@@ -52,7 +52,7 @@ const (
 // lateStep, while the program is being killed.
 const (
 	lateCases = 40
-	lateStep  = 1500 * time.Millisecond
+	lateStep  = 300 * time.Millisecond
 )
 
 // person is somebody who works.
@@ -233,7 +233,7 @@ func (w *world) settle() {
 // clocks (III: 2 hours) run out one after the other during the kills.
 func (w *world) overdueSoon() {
 	w.t.Helper()
-	start := time.Now().Add(-2*time.Hour + 5*time.Second)
+	start := time.Now().Add(-2*time.Hour + time.Second)
 	doctor := w.with("doctor1").actor
 	for i := range lateCases {
 		at := start.Add(time.Duration(i) * lateStep)
