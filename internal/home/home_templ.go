@@ -132,7 +132,7 @@ func todoList(p page) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "等我办理", Value: strconv.FormatInt(p.Count.Waiting, 10), Unit: "件", Icon: "list-check", Definition: "在您手中的，加上本岗位待领的"}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "等我办理", Value: strconv.FormatInt(p.Count.Waiting, 10), Unit: "件", Icon: "list-check", Definition: "此刻轮到您办理的事：已在您手中的，加上本岗位还没有人领的"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -140,7 +140,7 @@ func todoList(p page) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "两小时内到时限", Value: strconv.Itoa(p.Soon), Unit: "件", Icon: "clock", Tone: web.Warn}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "两小时内到时限", Value: strconv.Itoa(p.Soon), Unit: "件", Icon: "clock", Tone: web.Warn, Definition: "等我办理的事里，离办理时限不到两小时、还没有超时的"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -148,7 +148,7 @@ func todoList(p page) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "已超时", Value: strconv.FormatInt(p.Count.Overdue, 10), Unit: "件", Icon: "alert-triangle", Tone: tone(p.Count.Overdue)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Stat(web.Figure{Title: "已超时", Value: strconv.FormatInt(p.Count.Overdue, 10), Unit: "件", Icon: "alert-triangle", Tone: tone(p.Count.Overdue), Definition: "等我办理的事里，已经过了办理时限的；超时会提醒上级"}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -248,9 +248,9 @@ func todoList(p page) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						var templ_7745c5c3_Var12 string
-						templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(r.KindTitle)
+						templ_7745c5c3_Var12, templ_7745c5c3_Err = templ.JoinStringErrs(r.KindTitle + " ")
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `home.templ`, Line: 41, Col: 38}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `home.templ`, Line: 41, Col: 44}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var12))
 						if templ_7745c5c3_Err != nil {

@@ -152,7 +152,7 @@ func formPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Patient.Address).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Home).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -446,7 +446,7 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Patient.Address).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Home).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -598,7 +598,7 @@ func personTable(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Patient.Address, "医保", patient.InsuranceTitle(v.Patient.InsuranceKind)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("家庭住址", v.Home, "医保", patient.InsuranceTitle(v.Patient.InsuranceKind)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

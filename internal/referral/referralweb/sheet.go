@@ -16,8 +16,10 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/organization"
+	"yilian/internal/patient"
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
+	"yilian/internal/region"
 	"yilian/internal/web"
 )
 
@@ -26,6 +28,7 @@ type view struct {
 	referral.Full
 	Actor        access.Actor
 	OwnerOrgName string // when the owner is neither side
+	Home         string // town, village and address of the patient
 	Form         *form
 	Err          error // what went wrong with an action that has no form
 }
@@ -57,14 +60,34 @@ func (p *Pages) read(ctx context.Context, actor access.Actor, id string) (*view,
 		return nil, err
 	}
 	v := &view{Full: full, Actor: actor}
-	if orgOf(full.Case, full.Case.OwnerOrg) == "" && full.Case.OwnerOrg != "" {
-		err = p.Service.DB.View(ctx, func(tx *db.Tx) error {
-			names, err := organization.Names(ctx, tx, []string{full.Case.OwnerOrg})
-			v.OwnerOrgName = names[full.Case.OwnerOrg]
+	err = p.Service.DB.View(ctx, func(tx *db.Tx) (err error) {
+		if v.Home, err = home(ctx, tx, full.Patient); err != nil {
 			return err
-		})
-	}
+		}
+		if orgOf(full.Case, full.Case.OwnerOrg) != "" || full.Case.OwnerOrg == "" {
+			return nil
+		}
+		names, err := organization.Names(ctx, tx, []string{full.Case.OwnerOrg})
+		v.OwnerOrgName = names[full.Case.OwnerOrg]
+		return err
+	})
 	return v, err
+}
+
+// home writes where the patient lives: town, village, address.
+func home(ctx context.Context, tx *db.Tx, p patient.Patient) (string, error) {
+	if p.Region == "" {
+		return p.Address, nil
+	}
+	line, err := region.Line(ctx, tx, p.Region)
+	if err != nil {
+		return "", err
+	}
+	out := line[0].Name
+	if line[0].Level == region.Village && len(line) > 1 {
+		out = line[1].Name + out
+	}
+	return out + p.Address, nil
 }
 
 func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
@@ -115,14 +138,14 @@ var usually = map[string]string{
 	referral.StateDeclined: referral.ActElsewhere,
 }
 
-func usual(v *view, a flow.Action) bool { return v.Form == nil && usually[v.Case.State] == a.Name }
+func usual(v *view, a flow.Action) bool { return usually[v.Case.State] == a.Name }
 
-// offered are the actions with a page of this package beside the one that is
-// open, the usual one first, those that end the case last.
+// offered are the actions with a page of this package, the usual one first,
+// those that end the case last.
 func offered(v *view) []flow.Action {
 	list := slices.DeleteFunc(slices.Clone(v.Actions), func(a flow.Action) bool {
 		_, ok := actions[a.Name]
-		return !ok && a.Name != referral.ActSubmit || v.Form != nil && v.Form.Action.Name == a.Name
+		return !ok && a.Name != referral.ActSubmit
 	})
 	rank := func(a flow.Action) int {
 		switch {
