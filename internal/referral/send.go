@@ -23,57 +23,11 @@ import (
 // Draft opens a referral. Only the patient must be known; the rest may follow.
 func (s *Service) Draft(ctx context.Context, actor access.Actor, form Form, once string) (flow.Case, error) {
 	var out flow.Case
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
-		c, done, err := flow.Done(ctx, tx, once)
-		if err != nil || done {
-			out = c
-			return err
-		}
-		if err := access.Require(actor, access.ReferralCreate, access.Own); err != nil {
-			return err
-		}
-		if form.Patient == "" {
-			return fieldErr("patient", "请先选择患者")
-		}
-		if _, err := s.Access.Patient(ctx, tx, actor, form.Patient, access.Refer); err != nil {
-			return err
-		}
-		p, err := s.Patients.Get(ctx, tx, form.Patient)
-		if err != nil {
-			return err
-		}
-		place, err := s.place(ctx, tx, actor)
-		if err != nil {
-			return err
-		}
-		w := &work{s: s, tx: tx, actor: actor, c: flow.Case{Patient: p.ID, Place: place}}
-		if err := w.write(ctx, form, p, false); err != nil {
-			return err
-		}
-		out, err = w.opened(ctx, p, once)
+	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+		out, err = s.DeriveTx(ctx, tx, actor, Derived{Form: form, Once: once})
 		return err
 	})
 	return out, err
-}
-
-// opened opens the case of a draft whose record has been written.
-func (w *work) opened(ctx context.Context, p patient.Patient, once string) (flow.Case, error) {
-	from, err := party(ctx, w.tx, w.actor)
-	if err != nil {
-		return flow.Case{}, err
-	}
-	c, err := w.s.Flow.Open(ctx, w.tx, w.actor, flow.Opening{
-		Kind: Kind, Patient: p.ID, Subject: subject(p, calendar.DateOf(w.tx.Now)), Urgency: w.c.Urgency,
-		From: from, To: w.c.To, Place: w.c.Place, Once: once,
-	})
-	if err != nil {
-		return c, err
-	}
-	w.c, w.r.ID, w.r.Patient = c, c.ID, p.ID
-	if err := w.s.insert(ctx, w.tx, w.r); err != nil {
-		return c, err
-	}
-	return c, w.relate(ctx, flow.Case{})
 }
 
 // subject names a person in lists: never a diagnosis.
@@ -293,29 +247,36 @@ func (s *Service) Submit(ctx context.Context, actor access.Actor, ref Ref, form 
 		if err != nil {
 			return err
 		}
-		w.r.Policy, w.r.Clauses = "", nil // decided anew
 		written := w.form()
 		if form != nil {
 			written = *form
 		}
-		if err := w.write(ctx, written, p, true); err != nil {
-			return err
-		}
-		if err := w.consented(ctx, written.Consent); err != nil {
-			return err
-		}
-		if err := w.only(ctx); err != nil {
-			return err
-		}
-		if err := w.contracted(ctx); err != nil {
-			return err
-		}
-		mv := w.addressed()
-		if err := w.review(ctx, &mv); err != nil {
-			return err
-		}
-		return w.act(ctx, ActSubmit, mv)
+		return w.submit(ctx, p, written, actor)
 	})
+}
+
+// submit sends the draft as written. What is written is the referring doctor's,
+// in whose name w acts so far; acting is who sends it.
+func (w *work) submit(ctx context.Context, p patient.Patient, written Form, acting access.Actor) error {
+	w.r.Policy, w.r.Clauses = "", nil // decided anew
+	if err := w.write(ctx, written, p, true); err != nil {
+		return err
+	}
+	w.actor = acting
+	if err := w.consented(ctx, written.Consent); err != nil {
+		return err
+	}
+	if err := w.only(ctx); err != nil {
+		return err
+	}
+	if err := w.contracted(ctx); err != nil {
+		return err
+	}
+	mv := w.addressed()
+	if err := w.review(ctx, &mv); err != nil {
+		return err
+	}
+	return w.act(ctx, ActSubmit, mv)
 }
 
 // consented demands the patient's recorded consent where the policy does
