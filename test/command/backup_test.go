@@ -88,37 +88,36 @@ func while(t *testing.T, p *harness.Process, fn func()) {
 
 // TestWrongBackups are refused with nothing written.
 func TestWrongBackups(t *testing.T) {
-	eachSite(t, func(t *testing.T, source site) {
-		source.serve(t).Stop()
-		dir := t.TempDir()
-		whole := filepath.Join(dir, "whole")
-		good(t, source.run(t, "backup", "--to", whole), "已备份")
-		text := read(t, whole)
-		flipped := append([]byte{}, text...)
-		flipped[len(flipped)/2] ^= 0x55
-		files := map[string][]byte{
-			"cut": text[:len(text)*2/3], "cut at the end": text[:len(text)-4], "flipped": flipped,
-			"empty": {}, "other": []byte("a letter"),
-		}
-		harness.EachEngine(t, func(t *testing.T, target string) {
-			s := newSite(t, target)
-			refused(t, s.run(t, "restore", "--from", whole), 1, "找不到密钥文件")
-			s.lendKeys(t, source.keys)
-			for name, content := range files {
-				path := filepath.Join(dir, name)
-				must(t, os.WriteFile(path, content, 0o600))
-				refused(t, s.run(t, "restore", "--from", path), 2, "错误：")
-				untouched(t, s)
-			}
-			refused(t, s.run(t, "restore", "--from", filepath.Join(dir, "none")), 2, "读不到备份文件")
-			sqliteSiteWithKeys(t, s.keys)
-			refused(t, s.run(t, "restore", "--from", whole), 1, "不相配", s.keys)
+	source := sqliteSite(t)
+	source.serve(t).Stop()
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole")
+	good(t, source.run(t, "backup", "--to", whole), "已备份")
+	text := read(t, whole)
+	flipped := append([]byte{}, text...)
+	flipped[len(flipped)/2] ^= 0x55
+	files := map[string][]byte{
+		"cut": text[:len(text)*2/3], "cut at the end": text[:len(text)-4], "flipped": flipped,
+		"empty": {}, "other": []byte("a letter"),
+	}
+	harness.EachEngine(t, func(t *testing.T, target string) {
+		s := newSite(t, target)
+		refused(t, s.run(t, "restore", "--from", whole), 1, "找不到密钥文件")
+		s.lendKeys(t, source.keys)
+		for name, content := range files {
+			path := filepath.Join(dir, name)
+			must(t, os.WriteFile(path, content, 0o600))
+			refused(t, s.run(t, "restore", "--from", path), 2, "错误：")
 			untouched(t, s)
-			s.lendKeys(t, source.keys)
-			good(t, s.run(t, "restore", "--from", whole), "审计链完整")
-		})
-		refused(t, source.run(t, "backup", "--to", filepath.Join(dir, "no", "folder")), 2, "备份文件")
+		}
+		refused(t, s.run(t, "restore", "--from", filepath.Join(dir, "none")), 2, "读不到备份文件")
+		sqliteSiteWithKeys(t, s.keys)
+		refused(t, s.run(t, "restore", "--from", whole), 1, "不相配", s.keys)
+		untouched(t, s)
+		s.lendKeys(t, source.keys)
+		good(t, s.run(t, "restore", "--from", whole), "审计链完整")
 	})
+	refused(t, source.run(t, "backup", "--to", filepath.Join(dir, "no", "folder")), 2, "备份文件")
 }
 
 // untouched demands that a refused restore left empty tables.

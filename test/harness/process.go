@@ -131,7 +131,7 @@ type Result struct {
 	Stdout, Stderr string
 }
 
-// Run runs the program to its end.
+// Run runs the program to its end. A program that does not end fails the test.
 func Run(t testing.TB, args ...string) Result {
 	t.Helper()
 	return RunAs(t, exec.Command(Build(t), args...))
@@ -142,7 +142,15 @@ func RunAs(t testing.TB, cmd *exec.Cmd) Result {
 	t.Helper()
 	var out, err bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &err
-	if e := cmd.Run(); e != nil {
+	if e := cmd.Start(); e != nil {
+		t.Fatal(e)
+	}
+	late := time.AfterFunc(Patience, func() { _ = cmd.Process.Kill() }) // it may have ended
+	e := cmd.Wait()
+	if !late.Stop() {
+		t.Fatalf("%v does not end:\n%s%s", cmd.Args, out.String(), err.String())
+	}
+	if e != nil {
 		if _, ended := errors.AsType[*exec.ExitError](e); !ended {
 			t.Fatal(e)
 		}
