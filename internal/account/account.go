@@ -100,8 +100,8 @@ type Post struct {
 	AccountName, Login string // of the holder, filled where posts are listed alone
 }
 
-// ActiveOn reports whether the post may be acted in on a day.
-func (p Post) ActiveOn(day calendar.Date) bool {
+// activeOn reports whether the post may be acted in on a day.
+func (p Post) activeOn(day calendar.Date) bool {
 	return p.State == PostActive && p.From <= day && (p.To == "" || day <= p.To)
 }
 
@@ -278,5 +278,5 @@ type Service struct {
 	decoy decoy
 }
 
-// NormalLogin is the stored form of a login name.
-func NormalLogin(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// normalLogin is the stored form of a login name.
+func normalLogin(s string) string { return strings.ToLower(strings.TrimSpace(s)) }

@@ -29,9 +29,9 @@ type Enrolment struct {
 	URL    string // otpauth:// address, for a QR code
 }
 
-// PolicyOf returns what an institution asks for at sign-in: its own rule, or
+// policyOf returns what an institution asks for at sign-in: its own rule, or
 // that for everybody.
-func PolicyOf(ctx context.Context, tx *db.Tx, org string) (Policy, error) {
+func policyOf(ctx context.Context, tx *db.Tx, org string) (Policy, error) {
 	list, err := db.List(ctx, tx, readPolicy, `
 		SELECT org, second_factor, idle_minutes, set_by, set_at FROM account_policy
 		WHERE org = $1 OR org = '' ORDER BY org DESC LIMIT 1`, org)

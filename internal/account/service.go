@@ -152,7 +152,7 @@ func (s *Service) SeedHashed(ctx context.Context, n NewAccount, hash string, mus
 }
 
 func (s *Service) createHashed(ctx context.Context, actor access.Actor, n NewAccount, hash string, mustChange bool) (Account, error) {
-	n.Login, n.Name = NormalLogin(n.Login), strings.TrimSpace(n.Name)
+	n.Login, n.Name = normalLogin(n.Login), strings.TrimSpace(n.Name)
 	if err := checkNew(n); err != nil {
 		return Account{}, err
 	}
@@ -206,12 +206,6 @@ func slip(a Account, password string) Slip {
 		}
 	}
 	return out
-}
-
-// Manages reports whether the actor may open the page of accounts.
-func Manages(actor access.Actor) bool {
-	role := access.Role(actor.Role)
-	return access.Has(role, access.AccountCreate) || access.Has(role, access.AccountLock) || access.Has(role, access.AccountApprove)
 }
 
 // List returns accounts by login name, and how many there are altogether. Who

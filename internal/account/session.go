@@ -103,7 +103,7 @@ func (s *Service) readSession(scan db.Scan) (n Session, err error) {
 // been idle too long.
 func live(n *Session, tx *db.Tx) bool {
 	now := tx.Now
-	if !n.EndedAt.IsZero() || !now.Before(n.ExpiresAt) || n.Account.State != Active || !n.Post.ActiveOn(today(tx)) {
+	if !n.EndedAt.IsZero() || !now.Before(n.ExpiresAt) || n.Account.State != Active || !n.Post.activeOn(today(tx)) {
 		return false
 	}
 	if now.Sub(n.SeenAt) >= n.Idle {
@@ -215,7 +215,7 @@ func (s *Service) Posts(ctx context.Context, account string) (list []Post, err e
 
 func usablePosts(ctx context.Context, tx *db.Tx, account string) ([]Post, error) {
 	all, err := postsOf(ctx, tx, account)
-	return slices.DeleteFunc(all, func(p Post) bool { return !p.ActiveOn(today(tx)) }), err
+	return slices.DeleteFunc(all, func(p Post) bool { return !p.activeOn(today(tx)) }), err
 }
 
 // SwitchPost makes the session act in another post of the same person.

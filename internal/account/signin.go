@@ -19,7 +19,7 @@ import (
 // matters is read again inside it, so that guesses made at once count.
 func (s *Service) SignIn(ctx context.Context, c Credentials) (Opened, error) {
 	o := s.Options.filled()
-	c.Login = NormalLogin(c.Login)
+	c.Login = normalLogin(c.Login)
 	if c.Login == "" || c.Password == "" {
 		return Opened{}, errs.E(errs.Invalid, "请填写登录名和密码")
 	}
@@ -222,7 +222,7 @@ func clip(s string, n int) string {
 
 // nextStage returns what the session still lacks.
 func (s *Service) nextStage(ctx context.Context, tx *db.Tx, n Session) (Stage, error) {
-	policy, err := PolicyOf(ctx, tx, n.Post.Org)
+	policy, err := policyOf(ctx, tx, n.Post.Org)
 	if err != nil {
 		return "", err
 	}

@@ -134,15 +134,15 @@ func (l *Log) Checkpoint(ctx context.Context) (Checkpoint, error) {
 			ON CONFLICT (seq) DO NOTHING`, c.Seq, c.ChainHash, db.At(c.At), c.Signature); err != nil {
 			return err
 		}
-		c, err = LastCheckpoint(ctx, tx)
+		c, err = lastCheckpoint(ctx, tx)
 		return err
 	})
 	return c, err
 }
 
-// LastCheckpoint returns the newest checkpoint; errs.NotFound when there is
+// lastCheckpoint returns the newest checkpoint; errs.NotFound when there is
 // none.
-func LastCheckpoint(ctx context.Context, tx *db.Tx) (Checkpoint, error) {
+func lastCheckpoint(ctx context.Context, tx *db.Tx) (Checkpoint, error) {
 	return db.Get(ctx, tx, "审计检查点", readCheckpoint,
 		`SELECT seq, chain_hash, at, signature FROM audit_checkpoint ORDER BY seq DESC LIMIT 1`)
 }
@@ -180,7 +180,7 @@ func StateOf(ctx context.Context, tx *db.Tx) (State, error) {
 	if s.Unsealed, err = db.Count(ctx, tx, `SELECT count(*) FROM audit_pending`); err != nil {
 		return State{}, err
 	}
-	s.Last, err = LastCheckpoint(ctx, tx)
+	s.Last, err = lastCheckpoint(ctx, tx)
 	if errs.Is(err, errs.NotFound) {
 		err = nil
 	}

@@ -38,7 +38,7 @@ func (s *Service) Preview(up Upload) ([]Day, []Change, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return days, s.Calendar.Compare(up.Year, days), nil
+	return days, s.Calendar.compare(up.Year, days), nil
 }
 
 // UploadYear stores the arrangement of a year as a new version, voids the one

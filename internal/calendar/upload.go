@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,10 +158,9 @@ func parseJSON(year int, text []byte, f *wrong) ([]Day, error) {
 
 func jsonLine(text []byte, err error) int {
 	offset := len(text)
-	switch e := err.(type) {
-	case *json.SyntaxError:
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
 		offset = int(e.Offset)
-	case *json.UnmarshalTypeError:
+	} else if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		offset = int(e.Offset)
 	}
 	return bytes.Count(text[:min(offset, len(text))], []byte("\n")) + 1
@@ -217,9 +217,9 @@ type Change struct {
 	After  string
 }
 
-// Compare returns what would change for the days of a year and the end of the
+// compare returns what would change for the days of a year and the end of the
 // December before, if days became the arrangement of the year.
-func (c *Calendar) Compare(year int, days []Day) []Change {
+func (c *Calendar) compare(year int, days []Day) []Change {
 	old := c.snap.Load()
 	years := map[int]Year{}
 	for y, v := range old.years {

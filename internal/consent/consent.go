@@ -50,9 +50,6 @@ const (
 	Head       Signer = "institution_head"
 )
 
-// Signers returns all kinds of signer.
-func Signers() []Signer { return []Signer{Self, Guardian, Authorized, Head} }
-
 // Title is the kind of signer in Chinese.
 func (s Signer) Title() string {
 	switch s {

@@ -168,8 +168,8 @@ type Contract struct {
 	VoidedAt   time.Time
 }
 
-// Holds reports whether the contract is in force on a day.
-func (c Contract) Holds(day calendar.Date) bool {
+// holds reports whether the contract is in force on a day.
+func (c Contract) holds(day calendar.Date) bool {
 	return c.VoidedAt.IsZero() && c.From <= day && day <= c.To && (c.EndedOn == "" || day < c.EndedOn)
 }
 

@@ -118,7 +118,7 @@ func Of(ctx context.Context, tx *db.Tx, patient string) ([]Contract, error) {
 func Active(ctx context.Context, tx *db.Tx, patient string, day calendar.Date) (Contract, bool, error) {
 	all, err := Of(ctx, tx, patient)
 	for _, c := range all {
-		if c.Holds(day) {
+		if c.holds(day) {
 			return c, true, err
 		}
 	}

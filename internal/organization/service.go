@@ -22,14 +22,14 @@ type Service struct {
 // up its identity: name, kind, level, ownership, parent, numbers, closure.
 func (s *Service) Save(ctx context.Context, actor access.Actor, o Organization) (Organization, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		o, err = s.SaveTx(ctx, tx, actor, o)
+		o, err = s.save(ctx, tx, actor, o)
 		return err
 	})
 	return o, err
 }
 
-// SaveTx is Save inside a caller's transaction.
-func (s *Service) SaveTx(ctx context.Context, tx *db.Tx, actor access.Actor, o Organization) (Organization, error) {
+// save is Save inside a caller's transaction.
+func (s *Service) save(ctx context.Context, tx *db.Tx, actor access.Actor, o Organization) (Organization, error) {
 	o = tidy(o)
 	action := "organization.create"
 	if o.ID == "" {
@@ -108,14 +108,14 @@ func tidy(o Organization) Organization {
 // (Active false) takes its services out of the target search.
 func (s *Service) SaveDepartment(ctx context.Context, actor access.Actor, d Department) (Department, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		d, err = s.SaveDepartmentTx(ctx, tx, actor, d)
+		d, err = s.saveDepartment(ctx, tx, actor, d)
 		return err
 	})
 	return d, err
 }
 
-// SaveDepartmentTx is SaveDepartment inside a caller's transaction.
-func (s *Service) SaveDepartmentTx(ctx context.Context, tx *db.Tx, actor access.Actor, d Department) (Department, error) {
+// saveDepartment is SaveDepartment inside a caller's transaction.
+func (s *Service) saveDepartment(ctx context.Context, tx *db.Tx, actor access.Actor, d Department) (Department, error) {
 	d.Name, d.Location, d.Phone = strings.TrimSpace(d.Name), strings.TrimSpace(d.Location), strings.TrimSpace(d.Phone)
 	if d.ID != "" { // a department never moves to another institution
 		before, err := GetDepartment(ctx, tx, d.ID)
@@ -159,14 +159,14 @@ func (s *Service) SaveDepartmentTx(ctx context.Context, tx *db.Tx, actor access.
 // SaveService enters a new service of a department (ID "") or changes one.
 func (s *Service) SaveService(ctx context.Context, actor access.Actor, h HealthcareService) (HealthcareService, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		h, err = s.SaveServiceTx(ctx, tx, actor, h)
+		h, err = s.saveService(ctx, tx, actor, h)
 		return err
 	})
 	return h, err
 }
 
-// SaveServiceTx is SaveService inside a caller's transaction.
-func (s *Service) SaveServiceTx(ctx context.Context, tx *db.Tx, actor access.Actor, h HealthcareService) (HealthcareService, error) {
+// saveService is SaveService inside a caller's transaction.
+func (s *Service) saveService(ctx context.Context, tx *db.Tx, actor access.Actor, h HealthcareService) (HealthcareService, error) {
 	h.Name = strings.TrimSpace(h.Name)
 	if h.ID != "" {
 		before, err := GetService(ctx, tx, h.ID)

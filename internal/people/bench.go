@@ -41,9 +41,6 @@ type Measure struct {
 // searchBudget is the p95 of a patient search among 600,000 (docs/design.md, section 6).
 const searchBudget = 20 * time.Millisecond
 
-// Met reports whether the budget was kept.
-func (r Report) Met() bool { return r.All.P95 <= r.Budget }
-
 // Bench loads n persons when there are fewer, then measures a mix of searches.
 // The data of one run is found again only with the same keys.
 func Bench(ctx context.Context, d *db.DB, keys *crypto.Keyring, n, queries int) (Report, error) {

@@ -54,12 +54,6 @@ func Titles() []string {
 		"护士", "护师", "主管护师", "副主任护师", "技士", "技师", "主管技师", "无"}
 }
 
-// Senior reports whether a title is attending doctor or above, the rank that
-// LL-4.4.3b asks for when experts are sent to the townships.
-func Senior(title string) bool {
-	return title == "主治医师" || title == "副主任医师" || title == "主任医师"
-}
-
 // PostingKind tells the employer's own post from one elsewhere.
 type PostingKind string
 
@@ -144,9 +138,6 @@ type Shift struct {
 	From         time.Time
 	To           time.Time // exclusive
 }
-
-// Covers reports whether the shift holds at an instant.
-func (s Shift) Covers(at time.Time) bool { return !at.Before(s.From) && at.Before(s.To) }
 
 // OnDuty is a shift together with the person who answers.
 type OnDuty struct {

@@ -124,7 +124,7 @@ func (s *Service) CopyWeek(ctx context.Context, actor access.Actor, org string, 
 			} else if err != nil {
 				return err
 			}
-			if _, err := s.AddShiftTx(ctx, tx, actor, next); err != nil {
+			if _, err := s.addShift(ctx, tx, actor, next); err != nil {
 				return err
 			}
 			made++

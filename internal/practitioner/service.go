@@ -33,14 +33,14 @@ func own(actor access.Actor, org string) access.Relation {
 // gets one at the employer from today.
 func (s *Service) Save(ctx context.Context, actor access.Actor, p Practitioner) (Practitioner, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		p, err = s.SaveTx(ctx, tx, actor, p)
+		p, err = s.save(ctx, tx, actor, p)
 		return err
 	})
 	return p, err
 }
 
-// SaveTx is Save inside a caller's transaction.
-func (s *Service) SaveTx(ctx context.Context, tx *db.Tx, actor access.Actor, p Practitioner) (Practitioner, error) {
+// save is Save inside a caller's transaction.
+func (s *Service) save(ctx context.Context, tx *db.Tx, actor access.Actor, p Practitioner) (Practitioner, error) {
 	p.Name, p.Phone, p.Scope = strings.TrimSpace(p.Name), strings.TrimSpace(p.Phone), strings.TrimSpace(p.Scope)
 	if err := access.Require(actor, access.OrganizationEdit, own(actor, p.EmployedBy)); err != nil {
 		return p, err
@@ -217,14 +217,14 @@ const longestShift = 7 * 24 * time.Hour
 // and cannot be on duty at two institutions at once.
 func (s *Service) AddShift(ctx context.Context, actor access.Actor, shift Shift) (Shift, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		shift, err = s.AddShiftTx(ctx, tx, actor, shift)
+		shift, err = s.addShift(ctx, tx, actor, shift)
 		return err
 	})
 	return shift, err
 }
 
-// AddShiftTx is AddShift inside a caller's transaction.
-func (s *Service) AddShiftTx(ctx context.Context, tx *db.Tx, actor access.Actor, shift Shift) (Shift, error) {
+// addShift is AddShift inside a caller's transaction.
+func (s *Service) addShift(ctx context.Context, tx *db.Tx, actor access.Actor, shift Shift) (Shift, error) {
 	if err := access.Require(actor, access.RosterEdit, own(actor, shift.Org)); err != nil {
 		return shift, err
 	}
@@ -255,7 +255,7 @@ func (s *Service) ReplaceShift(ctx context.Context, actor access.Actor, id, prac
 		}
 		next = old
 		next.Practitioner = practitioner
-		next, err = s.AddShiftTx(ctx, tx, actor, next)
+		next, err = s.addShift(ctx, tx, actor, next)
 		return err
 	})
 	return next, err
