@@ -44,6 +44,17 @@ func (f *fixture) person(name string) string {
 	return strings.TrimPrefix(to, "/practitioners/")
 }
 
+// onCall puts a new person on call from now on.
+func (f *fixture) onCall(name string) practitioner.Shift {
+	f.Helper()
+	s, err := f.svc.AddShift(f.Context(), f.Actor, practitioner.Shift{Org: f.org.ID, Duty: practitioner.OnCallDuty, Practitioner: f.person(name),
+		From: dbtest.Clock, To: dbtest.Clock.Add(8 * time.Hour)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return s
+}
+
 func TestRosterFromEmptyToReplaced(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := setup(t, d)
@@ -74,12 +85,7 @@ func TestRosterFromEmptyToReplaced(t *testing.T) {
 func TestRosterOfOthersIsReadOnly(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := setup(t, d)
-		wang := f.person("王芳")
-		s, err := f.svc.AddShift(t.Context(), f.Actor, practitioner.Shift{Org: f.org.ID, Duty: practitioner.OnCallDuty, Practitioner: wang,
-			From: dbtest.Clock, To: dbtest.Clock.Add(8 * time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := f.onCall("王芳")
 		f.Actor = access.Actor{Account: "d", Role: string(access.TownshipDoctor), Org: "elsewhere"}
 		f.See("/roster?org="+f.org.ID, "王芳").Hides("照搬上周")
 		f.See("/roster/shifts/" + s.ID).Hides("撤班")
@@ -91,12 +97,7 @@ func TestRosterOfOthersIsReadOnly(t *testing.T) {
 func TestVoid(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := setup(t, d)
-		wang := f.person("王芳")
-		s, err := f.svc.AddShift(t.Context(), f.Actor, practitioner.Shift{Org: f.org.ID, Duty: practitioner.OnCallDuty, Practitioner: wang,
-			From: dbtest.Clock, To: dbtest.Clock.Add(8 * time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := f.onCall("王芳")
 		f.Post("/roster/shifts/"+s.ID+"/void", url.Values{"comment": {" "}}, 422).Shows("请填写换班或撤班的原因")
 		f.Post("/roster/shifts/"+s.ID+"/void", url.Values{"comment": {"停诊"}}, 303)
 		f.See("/roster", "此刻没有人在班")
