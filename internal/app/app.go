@@ -122,7 +122,7 @@ func (a *App) assemble() {
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
-	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit}
+	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Accounts = &account.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Directory: accountDirectory(),
 		Options: account.Options{Idle: time.Duration(a.Config.IdleMinutes) * time.Minute},

@@ -138,5 +138,12 @@ type Notice struct {
 	Text               string // Chinese, no diagnosis
 }
 
-// Change says that a case has moved; open pages refresh on it.
-type Change struct{ Event, Case, Kind, FromOrg, ToOrg string }
+// Change says that a case has moved; open pages of the institutions it
+// concerns refresh on it: both sides, who holds it now, who acted. A village
+// referral under review concerns the township centre, which is on neither side.
+type Change struct{ Event, Case, Kind, FromOrg, ToOrg, OwnerOrg, ActorOrg string }
+
+// Concerns reports whether the change is one of an institution's cases.
+func (c Change) Concerns(org string) bool {
+	return org != "" && (org == c.FromOrg || org == c.ToOrg || org == c.OwnerOrg || org == c.ActorOrg)
+}

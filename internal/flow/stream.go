@@ -89,8 +89,8 @@ func (e *Engine) follow(ctx context.Context, seen map[string]time.Time, quiet bo
 	err := e.DB.View(ctx, func(tx *db.Tx) (err error) {
 		now = tx.Now
 		fresh, err = db.List(ctx, tx, func(scan db.Scan) (r row, err error) {
-			return r, scan(&r.Event, &r.Case, &r.Kind, &r.FromOrg, &r.ToOrg, &r.at)
-		}, `SELECT v.id, v.case_id, v.kind, c.from_org, c.to_org, v.at
+			return r, scan(&r.Event, &r.Case, &r.Kind, &r.FromOrg, &r.ToOrg, &r.OwnerOrg, &r.ActorOrg, &r.at)
+		}, `SELECT v.id, v.case_id, v.kind, c.from_org, c.to_org, c.owner_org, v.org, v.at
 			FROM flow_event v JOIN flow_case c ON c.id = v.case_id
 			WHERE v.at > $1 ORDER BY v.at, v.id`, db.At(now.Add(-lookBack)))
 		return err

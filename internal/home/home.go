@@ -156,7 +156,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 // heartbeat keeps proxies from closing a silent stream.
 const heartbeat = 20 * time.Second
 
-// events streams "changed" to one browser, only for cases of its institution.
+// events streams "changed" to one browser, only for cases that concern its institution.
 func (p *Pages) events(w http.ResponseWriter, r *http.Request) error {
 	actor, _ := access.ActorFrom(r.Context())
 	rc := http.NewResponseController(w)
@@ -184,7 +184,7 @@ func (p *Pages) events(w http.ResponseWriter, r *http.Request) error {
 		case <-r.Context().Done():
 			return nil
 		case c := <-changes:
-			if c.FromOrg != actor.Org && c.ToOrg != actor.Org {
+			if !c.Concerns(actor.Org) {
 				continue
 			}
 			_, err = fmt.Fprintf(w, "id: %s\nevent: changed\ndata: %s todo %s\n\n", c.Event, p.topic(c.Kind), c.Case)

@@ -385,6 +385,9 @@ func (s *Service) BreakGlass(ctx context.Context, actor access.Actor, id, reason
 		if _, err := getRow(ctx, tx, id); err != nil {
 			return err
 		}
-		return s.Access.BreakGlass(ctx, tx, actor, id, reason)
+		if err := s.Access.BreakGlass(ctx, tx, actor, id, reason); err != nil || s.Broken == nil {
+			return err
+		}
+		return s.Broken(ctx, tx, actor, id, reason)
 	})
 }

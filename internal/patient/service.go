@@ -21,6 +21,9 @@ type Service struct {
 	Keys   *crypto.Keyring
 	Access *access.Control
 	Audit  *audit.Log
+	// Broken tells those who watch over privacy that somebody has opened a
+	// record without a relation, in the same transaction; nil: nobody listens.
+	Broken func(ctx context.Context, tx *db.Tx, actor access.Actor, id, reason string) error
 }
 
 // Register enters a person. A paper that is registered already is a Conflict

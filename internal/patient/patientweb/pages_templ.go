@@ -1154,7 +1154,7 @@ func closedView(id, reason string) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = web.ConfirmButton(web.ConfirmOptions{ID: "break", Label: "紧急调阅", Icon: "urgent", Tone: web.Bad, Title: "紧急调阅", Text: "只用于抢救等紧急情况。系统将记录您的姓名、时间和原因，并通知隐私专员；4 小时后自动关闭。", Action: "/patients/" + id + "/break", Comment: "调阅原因（至少 4 个字）", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.ConfirmButton(web.ConfirmOptions{ID: "break", Label: "紧急调阅", Icon: "urgent", Tone: web.Bad, Title: "紧急调阅", Text: "只用于抢救等紧急情况。系统将记录您的姓名、时间和原因，并通知隐私专员和审计员；4 小时后自动关闭。", Action: "/patients/" + id + "/break", Comment: "调阅原因（至少 4 个字）", Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

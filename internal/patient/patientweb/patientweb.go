@@ -366,7 +366,7 @@ func (f *face) breakGlass(w http.ResponseWriter, r *http.Request) error {
 	if err := f.svc.BreakGlass(r.Context(), access.ActorOf(r.Context()), id, r.PostFormValue("comment")); err != nil {
 		return err
 	}
-	web.Flash(w, r, web.Warn, "已紧急调阅，本次调阅已留痕并通知隐私专员")
+	web.Flash(w, r, web.Warn, "已紧急调阅，本次调阅已留痕，已通知隐私专员和审计员")
 	return web.Redirect(w, r, "/patients/"+id)
 }
 
