@@ -42,7 +42,7 @@ var ranks = [][]string{
 	{"alliance"},
 	{"alliance/alliancetest"},
 	// 4 care
-	{"contract", "consent", "schedule"},
+	{"contract", "consent", "rescue", "schedule"},
 	{"referral"},
 	{"people", "referral/referralcount"},
 	{"referral/referraltest"},

@@ -100,9 +100,9 @@ var rights = map[Right][]grant{
 	ReferralCreate:    {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Own}}},
 	ReferralReview:    {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs}, []Relation{Own}}},
 	ReferralTriage:    {{[]Role{ReferralCenter}, []Relation{Own}}},
-	ReferralArrive:    {{[]Role{Registration, ReferralCenter, Emergency}, []Relation{Own}}},
+	ReferralArrive:    {{[]Role{Registration, ReferralCenter, Emergency, OnCall}, []Relation{Own}}},
 	ReferralTreat:     {{slices.Concat(hospital, primary, []Role{Emergency}), []Relation{Own}}},
-	ReferralEmergency: {{[]Role{Emergency, OnCall, ReferralCenter}, []Relation{Own}}},
+	ReferralEmergency: {{slices.Concat(receiving, hospital), []Relation{Own}}},
 	ReferralRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 	ReferralCount:     {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
 
