@@ -35,9 +35,6 @@ var commands = []command{
 
 func main() {
 	logFrom(slog.LevelWarn)
-	// A limit on the size of files must refuse one write, as a full disk does,
-	// and not end the program.
-	signal.Ignore(syscall.SIGXFSZ)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
 	os.Exit(exitCode(ctx, run(ctx, os.Args[1:])))
