@@ -45,7 +45,31 @@ type Option struct {
 	Disabled bool
 }
 
-func (c Control) id() string { return "f-" + c.Name }
+// id is that of the control: two forms of one page may have fields of one name,
+// and then Attrs carries another id.
+func (c Control) id() string {
+	if id, ok := c.Attrs["id"].(string); ok {
+		return id
+	}
+	return "f-" + c.Name
+}
+
+// autocomplete is off, but for names and passwords that browsers may keep.
+func (c Control) autocomplete() string {
+	if a, ok := c.Attrs["autocomplete"].(string); ok {
+		return a
+	}
+	return "off"
+}
+
+// attrs are the Attrs that the control does not write itself: of an attribute
+// that stands twice browsers take the first.
+func (c Control) attrs() templ.Attributes {
+	a := maps.Clone(c.Attrs)
+	delete(a, "id")
+	delete(a, "autocomplete")
+	return a
+}
 
 func (c Control) describedBy() string {
 	if FieldError(c.Err, c.Name) != "" {
@@ -67,12 +91,13 @@ func (c Control) class(base string) string {
 // inputAttrs adds what a typed date needs: the browser's own date field shows
 // dates in the browser's language and is slow to type into.
 func (c Control) inputAttrs() templ.Attributes {
+	a := c.attrs()
 	if c.Type != "date" {
-		return c.Attrs
+		return a
 	}
-	a := templ.Attributes{"data-date": true, "inputmode": "numeric", "maxlength": "10"}
-	maps.Copy(a, c.Attrs)
-	return a
+	out := templ.Attributes{"data-date": true, "inputmode": "numeric", "maxlength": "10"}
+	maps.Copy(out, a)
+	return out
 }
 
 func (c Control) placeholder() string {

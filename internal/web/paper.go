@@ -20,6 +20,7 @@ type PaperOptions struct {
 	Signatures  []string // 经治医师签名, 患者（家属）签名
 	Seals       []string // 转出机构（盖章）
 	Note        string   // small print at the end
+	Back        string   // where 关闭 leads; "" closes the window or goes back
 }
 
 func (p PaperOptions) copies() []string {

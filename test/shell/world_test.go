@@ -175,7 +175,8 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "\\'") + "
 
 func (p person) fill(css, text string) {
 	p.t.Helper()
-	webtest.Do(p, chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Clear(chromedp.CSS(css)))
+	webtest.Do(p, chromedp.WaitVisible(chromedp.CSS(css)))
+	webtest.Script(p, "document.querySelector("+quote(css)+").value = ''")
 	webtest.Type(p, css, text)
 }
 

@@ -196,6 +196,7 @@ func (h *Handlers) printSlip(w http.ResponseWriter, r *http.Request, s account.S
 	return web.Render(w, r, http.StatusOK, slipPaper(s, web.PaperOptions{
 		Title: "账号开通（重置）通知单", Institution: s.OrgName, Status: "仅显示一次",
 		PrintedBy: a.Name, PrintedAt: s.At, Signatures: []string{"领取人签名", "经办人签名"},
+		Back: "/accounts/" + s.Account,
 	}))
 }
 

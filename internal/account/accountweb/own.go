@@ -91,7 +91,12 @@ func (h *Handlers) printCodes(w http.ResponseWriter, r *http.Request) error {
 		return h.failOwn(w, r, err)
 	}
 	h.setCookie(w, r, o.Token)
+	back := "/account"
+	if n.Stage == account.StageEnrol {
+		back = "/"
+	}
 	return web.Render(w, r, http.StatusOK, codesPaper(n, codes, web.PaperOptions{
+		Back:  back,
 		Title: "一次性登录口令", Institution: n.Post.OrgName, Status: "仅打印一次", PrintedBy: n.Account.Name, PrintedAt: h.svc.DB.Now(),
 	}))
 }

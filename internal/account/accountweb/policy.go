@@ -2,6 +2,7 @@ package accountweb
 
 import (
 	"net/http"
+	"strconv"
 
 	"yilian/internal/account"
 	"yilian/internal/errs"
@@ -13,6 +14,7 @@ type policyView struct {
 	Institutions []account.Institution
 	Org, Idle    string
 	Factor       bool
+	Default      int // minutes before a screen locks where nothing is set
 	Err          error
 }
 
@@ -32,6 +34,10 @@ func (h *Handlers) policyView(r *http.Request) (v policyView, err error) {
 	if v.List, err = h.svc.Policies(r.Context(), actor(r)); err != nil {
 		return v, err
 	}
+	v.Default = int(session(r).Idle.Minutes())
+	if h.svc.Options.Idle > 0 {
+		v.Default = int(h.svc.Options.Idle.Minutes())
+	}
 	v.Institutions, err = h.svc.Choices(r.Context(), actor(r))
 	return v, err
 }
@@ -40,6 +46,15 @@ func (h *Handlers) policyPage(w http.ResponseWriter, r *http.Request) error {
 	v, err := h.policyView(r)
 	if err != nil {
 		return err
+	}
+	q := r.URL.Query()
+	for _, p := range v.List { // one that is to be changed
+		if q.Has("org") && p.Org == q.Get("org") {
+			v.Org, v.Factor = p.Org, p.SecondFactor
+			if p.IdleMinutes > 0 {
+				v.Idle = strconv.Itoa(p.IdleMinutes)
+			}
+		}
 	}
 	return web.Render(w, r, http.StatusOK, policyPage(v))
 }
@@ -58,7 +73,7 @@ func (h *Handlers) setPolicy(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	web.Flash(w, r, web.Good, "登录策略已保存，下次登录时生效")
+	web.Flash(w, r, web.Good, "登录策略已保存：自动锁屏立即生效，第二因素下次登录时生效")
 	return web.Redirect(w, r, "/accounts/policy")
 }
 

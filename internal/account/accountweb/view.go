@@ -120,9 +120,9 @@ func pausedText(a account.Account, now time.Time) string {
 	return ""
 }
 
-func idleText(p account.Policy) string {
+func idleText(p account.Policy, otherwise int) string {
 	if p.IdleMinutes == 0 {
-		return "默认"
+		return fmt.Sprintf("默认（%d 分钟）", otherwise)
 	}
 	return fmt.Sprintf("%d 分钟", p.IdleMinutes)
 }

@@ -1,5 +1,7 @@
 // The toolbar of a print page.
 document.addEventListener('click', function (e) {
+	var close = e.target.closest('[data-close]');
 	if (e.target.closest('[data-print]')) window.print();
-	if (e.target.closest('[data-close]')) { window.close(); if (!window.closed) history.back(); }
+	if (close && close.dataset.close) location.replace(close.dataset.close);
+	else if (close) { window.close(); if (!window.closed) history.back(); }
 });
