@@ -44,13 +44,14 @@ var ranks = [][]string{
 	// 4 care
 	{"contract", "consent", "rescue", "schedule"},
 	{"referral"},
+	{"consult"},
 	{"people", "referral/referralcount"},
 	{"referral/referraltest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "schedule/scheduleweb"},
+		"referral/referralweb", "consult/consultweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

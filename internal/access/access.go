@@ -70,6 +70,7 @@ type Purpose string
 const (
 	Treat    Purpose = "treat"
 	Refer    Purpose = "refer"
+	Consult  Purpose = "consult" // asking or answering before a referral
 	Register Purpose = "register"
 	FollowUp Purpose = "follow_up"
 	SignUp   Purpose = "contract"

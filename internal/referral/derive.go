@@ -9,6 +9,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/flow"
 	"yilian/internal/patient"
+	"yilian/internal/policy"
 )
 
 // Derived is a referral that another case gives rise to, for example an answered
@@ -101,3 +102,17 @@ func (s *Service) SendDerivedTx(ctx context.Context, tx *db.Tx, draft flow.Case,
 	err = w.submit(ctx, p, form, audit.Program("按申请医生的授权"))
 	return w.c, err
 }
+
+// PlaceOf is whose rules bind what the actor asks for: the regions of his
+// institution and the kind of its alliance.
+func (s *Service) PlaceOf(ctx context.Context, tx *db.Tx, actor access.Actor) (policy.Place, error) {
+	return s.place(ctx, tx, actor)
+}
+
+// PartyOf is the actor as a party of a case, with the name of his department.
+func PartyOf(ctx context.Context, tx *db.Tx, actor access.Actor) (flow.Party, error) {
+	return party(ctx, tx, actor)
+}
+
+// SubjectOf names a person in lists: never a diagnosis.
+func SubjectOf(p patient.Patient, today calendar.Date) string { return subject(p, today) }
