@@ -325,8 +325,8 @@ type Reserved struct {
 }
 
 // Clinic returns the first live or used clinic appointment.
-func (b Reserved) Clinic() (Appointment, bool) {
-	for _, a := range b.Appointments {
+func (r Reserved) Clinic() (Appointment, bool) {
+	for _, a := range r.Appointments {
 		if a.Slot.Kind == Clinic {
 			return a, true
 		}
@@ -335,9 +335,9 @@ func (b Reserved) Clinic() (Appointment, bool) {
 }
 
 // Exams returns the exam appointments.
-func (b Reserved) Exams() []Appointment {
+func (r Reserved) Exams() []Appointment {
 	var out []Appointment
-	for _, a := range b.Appointments {
+	for _, a := range r.Appointments {
 		if a.Slot.Kind == Exam {
 			out = append(out, a)
 		}

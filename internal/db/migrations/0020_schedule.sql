@@ -86,7 +86,7 @@ CREATE TABLE appointment (
     slot         TEXT   NOT NULL REFERENCES slot (id),
     pool         TEXT   NOT NULL, -- alliance, contract, open: whose place it took
     case_id      TEXT   NOT NULL, -- the case it is for
-    patient      TEXT   NOT NULL REFERENCES patient (id),
+    patient      TEXT   NOT NULL,
     subject      TEXT   NOT NULL, -- who it is about, for lists; never a diagnosis
     state        TEXT   NOT NULL, -- held, booked, used, missed, released, expired
     practitioner TEXT   NOT NULL, -- the doctor the patient was told
@@ -100,13 +100,14 @@ CREATE TABLE appointment (
 );
 CREATE INDEX appointment_slot ON appointment (slot);
 CREATE INDEX appointment_case ON appointment (case_id);
+CREATE INDEX appointment_patient_time ON appointment (patient);
 CREATE INDEX appointment_hold ON appointment (expires_at) WHERE state = 'held';
 CREATE INDEX appointment_waiting ON appointment (slot) WHERE state = 'booked';
 CREATE UNIQUE INDEX appointment_once ON appointment (patient, slot) WHERE state IN ('held', 'booked', 'used', 'missed');
 
 -- Bookings of one patient follow each other, so that no two overlap.
 CREATE TABLE appointment_patient (
-    patient TEXT   PRIMARY KEY REFERENCES patient (id),
+    patient TEXT   PRIMARY KEY,
     turn    BIGINT NOT NULL
 );
 
@@ -131,7 +132,7 @@ CREATE TABLE bed_reservation (
     department TEXT   NOT NULL REFERENCES department (id),
     kind       TEXT   NOT NULL, -- the pool it takes from
     case_id    TEXT   NOT NULL,
-    patient    TEXT   NOT NULL REFERENCES patient (id),
+    patient    TEXT   NOT NULL,
     subject    TEXT   NOT NULL,
     state      TEXT   NOT NULL, -- held, booked, used, released, expired
     from_on    TEXT   NOT NULL,
