@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,8 +84,36 @@ func (s *Service) SetPolicy(ctx context.Context, actor access.Actor, p Policy) e
 		if err != nil {
 			return fmt.Errorf("upsert policy: %w", err)
 		}
-		return s.leaf(ctx, tx, actor, "account.policy", "", fmt.Sprintf("机构 %s：第二因素 %s，锁屏 %d 分钟", p.Org, factor, p.IdleMinutes))
+		detail, err := s.policyDetail(ctx, tx, p)
+		if err != nil {
+			return err
+		}
+		return s.leaf(ctx, tx, actor, "account.policy", p.Org, detail)
 	})
+}
+
+// policyDetail is a policy in words, for the auditor.
+func (s *Service) policyDetail(ctx context.Context, tx *db.Tx, p Policy) (string, error) {
+	org, factor, idle := "全部机构", "不要求第二因素", "锁屏时间用默认值"
+	if p.Org != "" {
+		org = "一个机构"
+	}
+	if p.Org != "" && s.Directory.Institutions != nil {
+		list, err := s.Directory.Institutions(ctx, tx)
+		if err != nil {
+			return "", fmt.Errorf("read institutions: %w", err)
+		}
+		if i := slices.IndexFunc(list, func(o Institution) bool { return o.ID == p.Org }); i >= 0 {
+			org = list[i].Name
+		}
+	}
+	if p.SecondFactor {
+		factor = "要求第二因素"
+	}
+	if p.IdleMinutes > 0 {
+		idle = fmt.Sprintf("%d 分钟锁屏", p.IdleMinutes)
+	}
+	return org + "：" + factor + "，" + idle, nil
 }
 
 // mayEnrol says whether the session may set a second factor up: a full
