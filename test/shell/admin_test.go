@@ -105,7 +105,7 @@ func TestThreeAdministrators(t *testing.T) {
 
 	auditor := person{webtest.Person(t, p), t, p.w}
 	auditor.arrives("shenji")
-	auditor.sees("批准管理员岗位", "锁定账号", "新建系统客户端", "修改登录策略")
+	auditor.sees("批准管理员岗位", "锁定账号", "新建系统客户端", "修改登录策略", hospital+"：要求第二因素，5 分钟锁屏")
 	auditor.screens("audit")
 	auditor.click(".topbar-user")
 	auditor.click("#user-menu a[href='/account']")
