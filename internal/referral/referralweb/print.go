@@ -96,6 +96,7 @@ func paperOptions(v *view, k paper, address string) web.PaperOptions {
 		o.Seals = []string{"医疗机构（盖章）"}
 		o.Note = "模板 2026-1。一式两份，患者和医疗机构各执一份。"
 	case "refusal":
+		o.Status, o.Watermark = "患者拒绝转诊", ""
 		o.Signatures = []string{"患者（或监护人、被授权人）", "与患者关系", "经治医生", "见证人"}
 		o.Seals = []string{"医疗机构（盖章）"}
 		o.Note = "模板 2026-1。一式两份，患者和医疗机构各执一份。患者改变意愿时，可随时再次申请转诊。"

@@ -136,7 +136,7 @@ func formPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别", patient.SexTitle(v.Patient.Sex), "年龄", age(v)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别、年龄", patient.SexTitle(v.Patient.Sex)+"　"+age(v)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -430,7 +430,7 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别", patient.SexTitle(v.Patient.Sex), "年龄", age(v)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别、年龄", patient.SexTitle(v.Patient.Sex)+"　"+age(v)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -582,7 +582,7 @@ func personTable(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别", patient.SexTitle(v.Patient.Sex), "年龄", age(v)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别、年龄", patient.SexTitle(v.Patient.Sex)+"　"+age(v)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

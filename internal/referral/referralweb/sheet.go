@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/a-h/templ"
+
 	"yilian/internal/access"
 	"yilian/internal/alliance"
 	"yilian/internal/calendar"
@@ -217,8 +219,7 @@ func (p *Pages) after(w http.ResponseWriter, r *http.Request, actor access.Actor
 		return err
 	case gone && web.IsFragment(r):
 		web.CloseDrawer(w)
-		w.WriteHeader(http.StatusOK)
-		return nil
+		return web.Render(w, r, http.StatusOK, templ.NopComponent) // says what was done
 	case gone:
 		return web.Redirect(w, r, "/referrals")
 	case web.IsFragment(r):

@@ -120,6 +120,13 @@ func ownerText(v *view) string {
 // turnText is the sentence that leaves nobody in doubt.
 func turnText(v *view) string {
 	c := v.Case
+	if !c.Open() && c.State != referral.StateClosed {
+		text := "本单" + stateTitle(c.State)
+		if n := len(v.Timeline); n > 0 && v.Timeline[n-1].ReasonTitle != "" {
+			text += "，原因：" + v.Timeline[n-1].ReasonTitle
+		}
+		return text + "。"
+	}
 	if !c.Open() {
 		text := "本单已办结"
 		if v.Titles.Outcome != "" {
