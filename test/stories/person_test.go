@@ -81,7 +81,7 @@ func (p *person) visit(path string) {
 
 func (p *person) loaded() {
 	p.t.Helper()
-	p.until("document.readyState === 'complete' && window.yilian")
+	p.until("document.readyState === 'complete' && document.documentElement && (window.yilian || document.querySelector('article.sheet'))")
 }
 
 // patience is when a story gives up. It is no measurement: everything polls and
@@ -228,6 +228,7 @@ func (p *person) misses(texts ...string) {
 // shot saves the screen and checks that nothing runs out of it sideways.
 func (p *person) shot(name string) {
 	p.t.Helper()
+	p.loaded()
 	if wide := webtest.Eval[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 		p.t.Errorf("%s is %d px too wide on %s", name, wide, p.size)
 	}

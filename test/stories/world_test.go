@@ -199,7 +199,12 @@ func (w *world) institution(t *testing.T, name string) organization.Organization
 // settle registers a new resident with the township centre.
 func (w *world) settle(t *testing.T, name, birth string) resident {
 	t.Helper()
-	org := w.institution(t, shuikou)
+	return w.settleAt(t, w.institution(t, shuikou), name, birth)
+}
+
+// settleAt registers a new resident with an institution.
+func (w *world) settleAt(t *testing.T, org organization.Organization, name, birth string) resident {
+	t.Helper()
 	n := int(w.seq.Add(1))
 	number := number(birth, 2*n) // even: a woman
 	e := patient.Entry{ID: db.NewID(), Name: name, Sex: "2", BirthDate: calendar.Date(birth), IDType: patient.IDCard, IDNumber: number,
@@ -211,9 +216,12 @@ func (w *world) settle(t *testing.T, name, birth string) resident {
 	return resident{ID: e.ID, Name: name, Number: number}
 }
 
-// village is the first one of a town.
+// village is a place itself, or the first village of a town.
 func (w *world) village(t *testing.T, town string) string {
 	t.Helper()
+	if len(town) > len("431102103") {
+		return town
+	}
 	var code string
 	err := w.app.DB.View(t.Context(), func(tx *db.Tx) error {
 		list, err := region.AtLevel(t.Context(), tx, region.Village, town)
