@@ -22,6 +22,7 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
+	"yilian/test/harness"
 )
 
 // fuse is a context that ends when it has been asked for long enough: at any
@@ -140,6 +141,7 @@ func (h *halfway) try(rt *rapid.T, state string) {
 		return
 	}
 	h.cut[state]++
+	h.settle()
 	now := h.version(ref.Once, c)
 	switch {
 	case now == c.Version && h.print(c.ID) != before:
@@ -192,6 +194,24 @@ func (h *halfway) sever(after time.Duration) (wait func()) {
 		}
 	})
 	return wg.Wait
+}
+
+// settle waits until PostgreSQL has noticed that nobody is there any more: a
+// commit whose answer nobody waits for may still be under way.
+func (h *halfway) settle() {
+	h.T.Helper()
+	if h.DB.Engine() != db.Postgres {
+		return
+	}
+	harness.Until(h.T, "the server ends what was cut off", func() bool {
+		var busy int64
+		must(h.T, h.DB.View(ctx, func(tx *db.Tx) (err error) {
+			busy, err = db.Count(ctx, tx, `SELECT count(*) FROM pg_stat_activity
+				WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'`)
+			return err
+		}))
+		return busy == 0
+	})
 }
 
 // reach brings a new case for patient i to a state.
