@@ -47,6 +47,7 @@ var ranks = [][]string{
 	{"consult"},
 	{"people", "referral/referralcount"},
 	{"referral/referraltest"},
+	{"consult/consulttest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
