@@ -113,7 +113,8 @@ func TestVillageReview(t *testing.T) {
 	head.until("document.querySelector('#drawer.show .sheet-foot')")
 	head.reads("148/92")
 	head.act("审核通过")
-	head.readsIn("#drawer", "待受理")
+	head.readsIn("#toasts", "审核通过，已送接收机构")
+	head.until("!document.querySelector('#todo').innerText.includes(" + quote(r.Name) + ")")
 	head.shot("8-passed")
 	centre.readsIn("#list-body", r.Name)
 }
