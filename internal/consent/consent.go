@@ -103,7 +103,8 @@ func Check(c Consent, s Situation) error {
 	if c.Form.Title() == "" {
 		f.Add("form", "请选择同意方式")
 	}
-	child := patient.AgeOn(s.Birth, calendar.DateOf(s.Now)) < patient.GuardianAge
+	// Somebody whose age is not known yet is no child.
+	child := s.Birth != "" && patient.AgeOn(s.Birth, calendar.DateOf(s.Now)) < patient.GuardianAge
 	switch c.SignedBy {
 	case Self:
 		if child {

@@ -287,6 +287,7 @@ type Record struct {
 	ExpectedDisch calendar.Date
 	Report        Report
 	CompletedAt   time.Time
+	Emergency     *Emergency // nil: an ordinary referral
 	underWay      string
 	codeOrg       string
 	reviewer      string // institution that reviewed for the referring one, if another

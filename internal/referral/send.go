@@ -32,6 +32,9 @@ func (s *Service) Draft(ctx context.Context, actor access.Actor, form Form, once
 
 // subject names a person in lists: never a diagnosis.
 func subject(p patient.Patient, today calendar.Date) string {
+	if p.BirthDate == "" { // of an emergency: not known is not zero
+		return fmt.Sprintf("%s %s 年龄不详", p.Name, patient.SexTitle(p.Sex))
+	}
 	return fmt.Sprintf("%s %s %d岁", p.Name, patient.SexTitle(p.Sex), p.Age(today))
 }
 

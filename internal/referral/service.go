@@ -37,11 +37,16 @@ type Service struct {
 	OnDeath func(ctx context.Context, tx *db.Tx, patient string, c flow.Case) error
 }
 
-// Init declares the machine and registers the reminder before an appointment.
+// Init declares the machines and registers the jobs: the reminder before an
+// appointment, and what an emergency calls.
 func (s *Service) Init() error {
 	if err := s.Flow.Declare(Machine()); err != nil {
 		return err
 	}
+	if err := s.Flow.Declare(ConsentMachine()); err != nil {
+		return err
+	}
+	s.initEmergency()
 	s.Queue.Title(reminderJob, "就诊前提醒患者")
 	jobs.Handle(s.Queue, reminderJob, s.remind)
 	return nil
@@ -123,6 +128,11 @@ func (w *work) act(ctx context.Context, action string, mv flow.Move) error {
 	if err := w.relate(ctx, before); err != nil {
 		return err
 	}
+	if task := w.owed(); task != "" {
+		if err := w.s.dropConsent(ctx, w.tx, w.c, task); err != nil {
+			return err
+		}
+	}
 	return w.tell(ctx, action)
 }
 
@@ -139,6 +149,8 @@ func (w *work) book(before flow.Case, action string) {
 		w.r.Declined = true
 	case ActArrive:
 		w.r.ArrivedAt = w.tx.Now
+	case ActEmergency, ActBackEntry:
+		w.r.SubmittedAt = w.tx.Now
 	case ActElsewhere, ActRedirect, ActHandOn, ActSubmit, ActPass:
 		if w.c.State == StateSubmitted { // a new receiver, a new clock
 			w.r.Declined, w.r.AcceptedAt, w.r.Waited = false, time.Time{}, 0
@@ -156,6 +168,15 @@ func (w *work) book(before flow.Case, action string) {
 	if w.c.State != StateArranged { // a code is good for one appointment only
 		w.r.Arrangement.Code, w.r.codeOrg = "", ""
 	}
+}
+
+// owed is the consent task that ends with its case: of an emergency that was
+// called off or ended in death.
+func (w *work) owed() string {
+	if w.r.Emergency == nil || (w.c.State != StateCancelled && w.c.Outcome != OutcomeDeath) {
+		return ""
+	}
+	return w.r.Emergency.ConsentCase
 }
 
 // relate keeps the relations of care: the referring institution from the

@@ -56,7 +56,8 @@ func (s *Service) load(ctx context.Context, tx *db.Tx, id string) (Record, error
 			return Record{}, err
 		}
 	}
-	return row.Record, nil
+	row.Emergency, err = s.emergency(ctx, tx, id)
+	return row.Record, err
 }
 
 func (s *Service) unseal(id, sealed string, into any) error {
@@ -154,6 +155,9 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r Record) error {
 		return fmt.Errorf("update referral: %w", err)
 	case n != 1:
 		return fmt.Errorf("update referral %s: no such row", r.ID)
+	}
+	if r.Emergency != nil {
+		return s.saveEmergency(ctx, tx, r.ID, *r.Emergency)
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 			return who("您的转诊申请（"+c.Number+"）已写好", from, "审核后发出")
 		}
 		return who("您的转诊申请（"+c.Number+"）已发往"+to, to, "答复是否接收")
+	case ActEmergency, ActDivert, ActDivertFrom:
+		return message.Plain{Done: "您正由" + from + "紧急转往" + to, Who: to, Does: "接收抢救"}, true
 	case ActAsk:
 		return who(to+"需要补充一些资料，由您的医生提供，您不用跑腿", from, "补充资料")
 	case ActAnswer:

@@ -176,7 +176,9 @@ func (s *Service) Arrive(ctx context.Context, actor access.Actor, ref Ref, a Arr
 	c, err := s.step(ctx, actor, ref, ActArrive, access.Refer, func(ctx context.Context, w *work) error {
 		var f errs.Form
 		var err error
-		if wrong, err = w.identify(ctx, a, &f); err != nil {
+		if w.c.State == StateTransferring { // who rescues does not ask for papers; the hand-over names the patient
+			w.r.ArrivedHow = arrivedHandover
+		} else if wrong, err = w.identify(ctx, a, &f); err != nil {
 			return err
 		}
 		if err := f.Err(); err != nil {

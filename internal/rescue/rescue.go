@@ -56,8 +56,10 @@ var yesNo = []Option{{"yes", "是"}, {"no", "否"}, {"unknown", "不详"}}
 var doneNot = []Option{{"done", "已做"}, {"not", "未做"}}
 var givenNot = []Option{{"given", "已用"}, {"not", "未用"}, {"contra", "禁忌"}}
 
-func at(code, title string) Field   { return Field{Code: code, Title: title, Kind: Clock} }
-func asks(code, title string) Field { return Field{Code: code, Title: title, Kind: Choice, Options: yesNo} }
+func at(code, title string) Field { return Field{Code: code, Title: title, Kind: Clock} }
+func asks(code, title string) Field {
+	return Field{Code: code, Title: title, Kind: Choice, Options: yesNo}
+}
 func pick(code, title string, list []Option) Field {
 	return Field{Code: code, Title: title, Kind: Choice, Options: list}
 }

@@ -24,6 +24,7 @@ CREATE TABLE referral_emergency (
     acknowledged_by   TEXT    NOT NULL,
     acknowledged_name TEXT    NOT NULL,
     acknowledged_how  TEXT    NOT NULL, -- platform, or how the other side confirmed
+    waited_ms         BIGINT,           -- from sending to the first confirmation
     consent_case      TEXT    NOT NULL, -- the task of the consent that is still missing
     detail            TEXT    NOT NULL,
     handover          TEXT    NOT NULL
