@@ -322,7 +322,7 @@ func conditionFields(q request) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "><summary>生命体征、既往史、治疗经过、转运（已按最近记录预填，可不改）</summary>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "><summary class=\"mb-2\">生命体征、既往史、治疗经过、转运（已按最近记录预填，可不改）</summary>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
