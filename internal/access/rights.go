@@ -30,6 +30,7 @@ const (
 	ReferralTriage    Right = "referral.triage"    // accept, ask, redirect, decline, arrange: the receiving centre
 	ReferralArrive    Right = "referral.arrive"    // register the arrival, no-show, reschedule
 	ReferralTreat     Right = "referral.treat"     // start, note, complete: the receiving department
+	ReferralReceive   Right = "referral.receive"   // accept, arrange and register at a primary institution, which has no referral centre
 	ReferralEmergency Right = "referral.emergency" // acknowledge and divert an emergency
 	ReferralRead      Right = "referral.read"      // open a case
 	ReferralCount     Right = "referral.count"     // see counts without persons
@@ -102,6 +103,7 @@ var rights = map[Right][]grant{
 	ReferralTriage:    {{[]Role{ReferralCenter}, []Relation{Own}}},
 	ReferralArrive:    {{[]Role{Registration, ReferralCenter, Emergency, OnCall}, []Relation{Own}}},
 	ReferralTreat:     {{slices.Concat(hospital, primary, []Role{Emergency}), []Relation{Own}}},
+	ReferralReceive:   {{[]Role{TownshipDoctor, TownshipHead}, []Relation{Own}}},
 	ReferralEmergency: {{slices.Concat(receiving, hospital), []Relation{Own}}},
 	ReferralRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 	ReferralCount:     {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},

@@ -26,7 +26,8 @@ type Opening struct {
 	From, To Party
 	Place    policy.Place
 	BasedOn  string
-	Once     string // token of the form; the same token opens one case only
+	Roles    map[Side]access.Role // see Move
+	Once     string               // token of the form; the same token opens one case only
 }
 
 // Move is what an action changes besides the state. Zero fields leave the case
@@ -40,12 +41,14 @@ type Move struct {
 	Urgency     string
 	Track       string
 	Subject     string
-	FromParty   *Party // new referring party (back to another doctor)
-	ToParty     *Party // new receiving party (redirect, arranged department)
-	Owner       *Party // who gets the turn, when known: a person, or another institution (the reviewer above a village clinic)
-	Responsible *Party // who takes over clinical responsibility
-	Outcome     string // coded outcome, for a terminal state
-	Once        string // token of the form; the same token acts once only
+	FromParty   *Party               // new referring party (back to another doctor)
+	ToParty     *Party               // new receiving party (redirect, arranged department)
+	Owner       *Party               // who gets the turn, when known: a person, or another institution (the reviewer above a village clinic)
+	Responsible *Party               // who takes over clinical responsibility
+	Roles       map[Side]access.Role // whose turn it is on a side whose institution has no such post as the state names
+	Outcome     string               // coded outcome, for a terminal state
+	Silent      bool                 // from now on the case rings no bells (back-entry)
+	Once        string               // token of the form; the same token acts once only
 }
 
 // StaleError is the answer to an act on a version that is no longer the
@@ -78,7 +81,7 @@ func (e *Engine) Open(ctx context.Context, tx *db.Tx, actor access.Actor, o Open
 		Responsible: o.From,
 	}
 	s, _ := m.State(m.Start)
-	if err := e.enter(ctx, tx, m, &c, s, Move{}); err != nil {
+	if err := e.enter(ctx, tx, m, &c, s, Move{Roles: o.Roles}); err != nil {
 		return Case{}, err
 	}
 	if err := insertCase(ctx, tx, c); err != nil {
@@ -182,6 +185,7 @@ func apply(c *Case, mv Move) {
 		c.Responsible = *mv.Responsible
 	}
 	c.Outcome = mv.Outcome
+	c.Silent = c.Silent || mv.Silent
 }
 
 // checkMove fills in the target state and checks reason, comment, promise and
@@ -255,6 +259,9 @@ func (e *Engine) enter(ctx context.Context, tx *db.Tx, m *Machine, c *Case, s St
 		return nil
 	}
 	own(c, s, mv.Owner)
+	if role, ok := mv.Roles[s.Turn]; ok {
+		c.OwnerRole = role
+	}
 	switch {
 	case !mv.Due.IsZero():
 		c.DueAt, c.DueKey, c.DueClause, c.DueRule, c.DueShort = mv.Due, "", "", "", false

@@ -29,6 +29,7 @@ type Action struct {
 	To          []string     // states it may lead to; the first is the usual one
 	Side        Side         // whose staff may do it
 	Right       access.Right // what the role must be allowed, as own institution
+	Or          access.Right // another right that will do as well, for institutions without the usual post; may be empty
 	Reasons     string       // policy key of the reason codes; empty: none asked
 	Comment     bool         // free text is mandatory
 	Promise     bool         // the new deadline is a time that the user names

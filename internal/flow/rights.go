@@ -39,8 +39,10 @@ func (e *Engine) may(m *Machine, c Case, a Action, actor access.Actor) error {
 	if !slices.Contains(sides(c, actor), a.Side) {
 		return errs.E(errs.Forbidden, "“%s”由%s办理，您所在的机构不是这张单子的%s", a.Title, a.Side.Title(), a.Side.Title())
 	}
-	if err := access.Require(actor, a.Right, access.Own); err != nil {
-		return err
+	if a.Or == "" || access.Require(actor, a.Or, access.Own) != nil {
+		if err := access.Require(actor, a.Right, access.Own); err != nil {
+			return err
+		}
 	}
 	if held(c, a, actor) {
 		return errs.E(errs.Conflict, "%s %s 由%s负责，请先“%s”再办理", m.Title, c.Number, c.OwnerName, claimTitle)
@@ -84,7 +86,9 @@ func (e *Engine) mayClaim(m *Machine, c Case, actor access.Actor) error {
 		return errs.E(errs.Forbidden, "现在不是您所在机构办理")
 	}
 	able := slices.ContainsFunc(m.Actions, func(a Action) bool {
-		return a.Side == c.Turn && slices.Contains(a.From, c.State) && access.Allowed(access.Role(actor.Role), a.Right, access.Own)
+		role := access.Role(actor.Role)
+		return a.Side == c.Turn && slices.Contains(a.From, c.State) &&
+			(access.Allowed(role, a.Right, access.Own) || a.Or != "" && access.Allowed(role, a.Or, access.Own))
 	})
 	if !able {
 		return errs.E(errs.Forbidden, "您当前的岗位不办理这一步")
