@@ -85,7 +85,7 @@ func TestThreeAdministrators(t *testing.T) {
 
 	other.click("a.menu-item[href='/accounts/policy']")
 	other.sees("登录策略")
-	other.choose("main [name=org]", p.w.orgs[hospital].ID)
+	other.choose("main [name=org]", p.w.orgs[strict].ID)
 	other.click("main [name=factor]")
 	other.fill("main [name=idle]", "99")
 	other.click("main form .btn-primary")
@@ -105,7 +105,7 @@ func TestThreeAdministrators(t *testing.T) {
 
 	auditor := person{webtest.Person(t, p), t, p.w}
 	auditor.arrives("shenji")
-	auditor.sees("批准管理员岗位", "锁定账号", "新建系统客户端", "修改登录策略", hospital+"：要求第二因素，5 分钟锁屏")
+	auditor.sees("批准管理员岗位", "锁定账号", "新建系统客户端", "修改登录策略", strict+"：要求第二因素，5 分钟锁屏")
 	auditor.screens("audit")
 	auditor.click(".topbar-user")
 	auditor.click("#user-menu a[href='/account']")

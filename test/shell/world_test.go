@@ -32,6 +32,7 @@ const (
 	password = "qingshan-2026-lu"
 	township = "水口山镇中心卫生院"
 	hospital = "永州市第四人民医院"
+	strict   = "零陵区中医院" // asks for a second factor, see TestThreeAdministrators
 	bureau   = "零陵区卫生健康局"
 )
 
@@ -123,7 +124,7 @@ func (w *world) prepare(ctx context.Context) error {
 		{"chenjing", "陈静", true, w.posts(access.TownshipDoctor, township)},
 		{"wangqiang", "王强", false, w.posts(access.TownshipDoctor, township)},
 		{"zhaomin", "赵敏", false, append(w.posts(access.DepartmentDoctor, hospital), w.posts(access.MedicalAffairs, hospital)...)},
-		{"sunli", "孙丽", false, w.posts(access.Registration, hospital)},
+		{"sunli", "孙丽", false, w.posts(access.Registration, strict)},
 		{"xitong", "周系统", false, w.posts(access.SystemAdmin, bureau)},
 		{"anquan", "吴安全", false, w.posts(access.SecurityAdmin, bureau)},
 		{"shenji", "郑审计", false, w.posts(access.Auditor, bureau)},

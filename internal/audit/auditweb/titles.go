@@ -18,7 +18,7 @@ var objects = map[string]string{
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
-	"audit": "审计", "contract_team": "签约团队", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
+	"audit": "审计", "contract_team": "签约团队", "appointment": "预约", "schedule": "号源模板", "bed": "床位", "rescue": "绿色通道", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
 }
 
 // actions are the acts that have a name of their own; an act that is not here
@@ -43,6 +43,9 @@ var actions = map[string]string{
 	"contract.sign": "签约", "contract.renew": "续约", "contract.end": "解约", "contract.void": "作废签约",
 	"contract.team.create": "新建签约团队", "contract.team.update": "修改签约团队",
 	"consent.record": "登记同意", "consent.refuse": "登记拒绝", "consent.void": "作废同意或拒绝",
+	"schedule.create": "新建号源模板", "schedule.change": "修改号源模板", "schedule.except": "停诊或加号", "schedule.void_exception": "撤销停诊或加号",
+	"appointment.book": "预约号源", "appointment.move": "改约", "appointment.keep": "改由替诊", "appointment.release": "释放预约",
+	"bed.offer": "调整可预约床位", "bed.occupy": "预留床位入住", "bed.discharge": "出院释放床位", "rescue.list": "修改绿色通道呼叫名单",
 	"calendar.upload": "上传工作日历", "keys.rotate": "更换密钥",
 	"job.retry": "重新执行后台任务", "audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
 	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
