@@ -21,6 +21,7 @@ const uncovered = "!document.getElementById('lock').open && !document.body.class
 func TestSignIn(t *testing.T) {
 	p := sits(t)
 	p.visit("/")
+	p.until("document.activeElement.name == 'login'")
 	p.screens("signin")
 	p.enters("zhangwei", "wrong")
 	p.sees("登录名或密码不正确")
