@@ -170,6 +170,9 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 		return tx.ends, err
 	}
 	if err := raw.Commit(); err != nil {
+		if isLost(err) {
+			return tx.ends, uncertain(err)
+		}
 		return tx.ends, fmt.Errorf("commit: %w", err)
 	}
 	for _, f := range tx.after {

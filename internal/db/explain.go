@@ -102,6 +102,12 @@ func noAnswer(err error) error {
 	return errs.Because(err, errs.Unavailable, "数据库暂时没有应答，本次操作没有保存。请保留页面内容，稍候重试；如仍不行，请通知系统管理员")
 }
 
+// uncertain is said when the connection died while committing: the work may
+// stand or not. Forms carry a token, so sending again does no harm.
+func uncertain(err error) error {
+	return errs.Because(err, errs.Unavailable, "保存时与数据库失去联系，不能确定是否已保存。请稍候在原页面再提交一次，不会重复办理")
+}
+
 // IsUnique reports whether err is the violation of a uniqueness rule; when
 // column is not empty, of one whose text names it.
 func IsUnique(err error, column string) bool {
