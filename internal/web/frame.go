@@ -8,20 +8,22 @@ import (
 // Frame is what the shell shows around every page: who is signed in, where, and
 // what waits. The app puts it into the context of signed-in requests.
 type Frame struct {
-	User     string         // 李护士
-	Key      string         // account id/post id; drafts of another key are thrown away
-	Post     string         // 转诊中心
-	Org      string         // 县人民医院
-	Region   string         // alliance or region for the brand: 零陵区
-	Menu     []Group        // already filtered by rights
-	Badges   map[string]int // by Item.Badge or Item.Path; zero is not shown
-	Notices  int            // unread notices, for the bell
-	Idle     time.Duration  // lock after so long without input; 0 never
-	Posts    int            // how many posts the person holds; 切换岗位 shows from 2
-	Live     bool           // GET /events is served
-	NoSearch bool           // hide the patient search (residents, administrators)
-	Large    bool           // large print (older people)
-	Banner   string         // a standing warning over the page, for example 演示数据
+	User       string         // 李护士
+	Key        string         // account id/post id; drafts of another key are thrown away
+	Post       string         // 转诊中心
+	Org        string         // 县人民医院
+	Region     string         // alliance or region for the brand: 零陵区
+	Menu       []Group        // already filtered by rights
+	Badges     map[string]int // by Item.Badge or Item.Path; zero is not shown
+	Notices    int            // unread notices, for the bell
+	Idle       time.Duration  // lock after so long without input; 0 never
+	Posts      int            // how many posts the person holds; 切换岗位 shows from 2
+	Live       bool           // GET /events is served
+	NoSearch   bool           // hide the patient search (residents, administrators)
+	Large      bool           // large print (older people)
+	Alarm      string         // where the alarm of emergencies is asked for; "" for people who are not called
+	AlarmTopic string         // topic of the event stream on which it is asked again
+	Banner     string         // a standing warning over the page, for example 演示数据
 }
 
 type frameKey struct{}

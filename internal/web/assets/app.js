@@ -69,10 +69,10 @@
 		wait = setTimeout(refresh, 250);
 	}
 	function refresh() {
-		if (document.hidden || app.covered()) return;
-		var topics = stale;
-		stale = {};
-		all('[data-live]').forEach(function (x) {
+		if (app.covered()) return;
+		var hidden = document.hidden, topics = stale;
+		if (hidden) stale = Object.assign({}, topics); else stale = {};
+		all(hidden ? '[data-live][data-always]' : '[data-live]').forEach(function (x) { // an alarm rings in a hidden window too
 			if (x.dataset.live.split(/\s+/).some(function (t) { return topics[t] || topics['*']; })) htmx.trigger(x, 'live');
 		});
 	}

@@ -1,0 +1,87 @@
+// The alarm of an emergency: a red bar over the page and a repeating tone until
+// somebody confirms. The tone is made here, no file is played. Browsers let a
+// page sound only after a touch: the page asks once and remembers. Of several
+// windows of one browser one sounds.
+(function () {
+	'use strict';
+	var app = window.yilian, key = 'yilian-sound', audio, timer, release, title = '', asking = false;
+	function place() { return document.getElementById('alarm'); }
+	function wanted() { return localStorage.getItem(key) === 'on'; }
+
+	// ---- the tone: two notes, every second and a half
+	function ready() { return audio && audio.state === 'running'; }
+	function wake() {
+		var Context = window.AudioContext || window.webkitAudioContext;
+		if (!Context) return Promise.resolve();
+		if (!audio) audio = new Context();
+		return audio.state === 'suspended' ? audio.resume() : Promise.resolve();
+	}
+	function note(freq, at) {
+		var o = audio.createOscillator(), g = audio.createGain();
+		o.type = 'square';
+		o.frequency.value = freq;
+		g.gain.setValueAtTime(0.0001, at);
+		g.gain.exponentialRampToValueAtTime(0.25, at + 0.02);
+		g.gain.exponentialRampToValueAtTime(0.0001, at + 0.34);
+		o.connect(g);
+		g.connect(audio.destination);
+		o.start(at);
+		o.stop(at + 0.36);
+	}
+	function beep() {
+		if (!ready()) return;
+		note(880, audio.currentTime);
+		note(660, audio.currentTime + 0.4);
+		document.body.dataset.beeps = +(document.body.dataset.beeps || 0) + 1;
+	}
+
+	// ---- ringing
+	function start() {
+		title = document.title;
+		document.title = '【急诊】' + title;
+	}
+	// take sounds here if no other window of this browser does; one that may not
+	// sound yet leaves it to the others.
+	function take() {
+		if (timer || asking || !ready()) return;
+		if (!navigator.locks) return sound();
+		asking = true;
+		navigator.locks.request('yilian-ring', function () {
+			asking = false;
+			return new Promise(function (done) { if (!ringing()) return done(); release = done; sound(); });
+		});
+	}
+	function sound() { if (timer) return; beep(); timer = setInterval(beep, 1500); }
+	function stop() {
+		clearInterval(timer);
+		timer = null;
+		if (release) release();
+		release = null;
+		if (title) document.title = title;
+		title = '';
+	}
+	function ringing() { return !!document.querySelector('#alarm [data-ring]'); }
+	function look() {
+		if (!place()) return;
+		var rings = ringing();
+		if (rings && !title) start();
+		if (!rings && title) stop();
+		if (rings) take();
+		app.all('[data-sound-ask]').forEach(function (x) { x.hidden = wanted(); });
+		app.all('[data-sound-silent]').forEach(function (x) { x.hidden = !rings || ready(); });
+	}
+
+	app.preparing.push(look);
+	app.starting.push(function () {
+		if (!place()) return;
+		if (wanted()) wake().then(look, look);
+		setInterval(look, 1000);
+	});
+	app.on('click', function (e) {
+		if (!app.hit(e, '[data-sound-enable]')) return;
+		localStorage.setItem(key, 'on');
+		wake().then(function () { beep(); look(); }, look);
+	});
+	// any touch wakes a sound that the person has asked for before
+	['pointerdown', 'keydown'].forEach(function (t) { app.on(t, function () { if (place() && wanted() && !ready()) wake().then(look, look); }, true); });
+})();
