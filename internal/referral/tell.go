@@ -37,7 +37,7 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 		return who(to+"已同意接收您", to, "安排就诊时间并通知您")
 	case ActRedirect, ActHandOn:
 		return who("经联系，改由"+to+"接收您", to, "答复并安排")
-	case ActDecline:
+	case ActDecline, ActDeclineDown:
 		return who(to+"暂不能接收，已向您的医生提出建议", from, "为您联系下一步")
 	case ActArrange, ActReschedule:
 		done := "您的就诊时间已定"
@@ -53,7 +53,7 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 		return who("您已在"+to+"登记到诊", to, "接诊")
 	case ActStart:
 		return message.Plain{Done: to + "已开始为您诊疗，由接诊医生负责"}, true
-	case ActComplete:
+	case ActComplete, ActCompleteDown:
 		return who(to+"已完成诊疗，结果已交给您的医生", from, "与您联系，安排后续")
 	case ActAcknowledge, ActClose:
 		return message.Plain{Done: "本次转诊（" + c.Number + "）已结束，后续请联系" + from}, true
@@ -166,7 +166,8 @@ func (s *Service) remind(ctx context.Context, tx *db.Tx, args reminderArgs) erro
 	if err != nil {
 		return err
 	}
-	if c.State != StateArranged || r.Arrangement.At.UnixMilli() != args.At || s.Messages == nil {
+	late := !tx.Now.Before(r.Arrangement.At) // the server was down: a reminder would only confuse
+	if c.State != StateArranged || r.Arrangement.At.UnixMilli() != args.At || late || s.Messages == nil {
 		return nil
 	}
 	w := &work{s: s, tx: tx, c: c, r: r}
