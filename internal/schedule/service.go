@@ -50,6 +50,8 @@ type terms struct {
 	bedKeep  int // days
 	alliance int64
 	contract int64
+	opens    policy.Deadline // release as it is written
+	reach    policy.Deadline // horizon as it is written
 }
 
 // terms reads the policy values that bind an institution today.
@@ -84,6 +86,7 @@ func (s *Service) terms(ctx context.Context, tx *db.Tx, org string) (t terms, er
 		hold: length(span("schedule.hold")), missed: length(span("schedule.missed")),
 		bedDays: days(span("schedule.bed.days")), bedKeep: days(span("schedule.bed.keep")),
 		alliance: number("schedule.share.alliance"), contract: number("schedule.share.contract"),
+		opens: span("schedule.release.hours"), reach: span("schedule.horizon"),
 	}
 	return t, err
 }
@@ -106,7 +109,22 @@ func days(d policy.Deadline) int { return max(1, int(length(d)/(24*time.Hour))) 
 // for members and for contracted residents.
 func (s *Service) Suggested(ctx context.Context, tx *db.Tx, org string, places int) (alliance, contract int, err error) {
 	t, err := s.terms(ctx, tx, org)
-	return places * int(t.alliance) / 100, places * int(t.contract) / 100, err
+	alliance = min(places, (places*int(t.alliance)+50)/100)
+	contract = min(places-alliance, (places*int(t.contract)+50)/100)
+	return alliance, contract, err
+}
+
+// Hints are the policy values that pages explain to people.
+type Hints struct {
+	Release            string // how long before its time a reserved place opens to all: 24 小时
+	Horizon            string // how far ahead slots are laid out: 28 天
+	Alliance, Contract int    // suggested shares, percent
+}
+
+// Hints returns the policy values of an institution in words.
+func (s *Service) Hints(ctx context.Context, tx *db.Tx, org string) (Hints, error) {
+	t, err := s.terms(ctx, tx, org)
+	return Hints{Release: t.opens.Title(), Horizon: t.reach.Title(), Alliance: int(t.alliance), Contract: int(t.contract)}, err
 }
 
 // MayEdit reports whether the actor may change the sessions of a department: a

@@ -87,11 +87,8 @@ func (f *face) planForm(w http.ResponseWriter, r *http.Request, id string, v url
 		if err := access.Require(b.actor, access.ScheduleEdit, access.Own); err != nil {
 			return err
 		}
-		a, c, err := f.svc.Suggested(r.Context(), tx, b.Org.ID, 100)
-		if err != nil {
-			return err
-		}
-		p.Suggest = "建议约 " + strconv.Itoa(a) + "% 留给转诊、" + strconv.Itoa(c) + "% 留给签约居民；就诊前一天未用掉的自动公开"
+		h := b.Hints
+		p.Suggest = "建议约 " + strconv.Itoa(h.Alliance) + "% 留给转诊、" + strconv.Itoa(h.Contract) + "% 留给签约居民；就诊前 " + h.Release + "未用掉的自动公开"
 		all, err := organization.Services(r.Context(), tx, b.Org.ID)
 		p.Services = slices.DeleteFunc(all, func(h organization.HealthcareService) bool { return !h.Active || h.Kind != organization.Exam })
 		return err

@@ -79,7 +79,7 @@ func plansView(p plansPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " <div id=\"plans\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, " <div id=\"plans\" class=\"mt-3\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -249,7 +249,7 @@ func plansView(p plansPage) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				if len(p.Plans) == 0 {
-					templ_7745c5c3_Err = web.Empty("calendar-plus", "还没有出诊安排", "建立后系统自动放出以后 4 周的号，转诊中心就能按号预约。").Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Empty("calendar-plus", "还没有出诊安排", "建立后系统自动放出以后 "+p.Hints.Horizon+"的号，转诊中心就能按号预约。").Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -767,7 +767,7 @@ func planView(p planForm) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = web.Input(web.Control{Label: "开始", Name: "from", Type: "time", Value: p.V.Get("from"), Err: p.Err, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.Input(web.Control{Label: "开始", Name: "from", Placeholder: "08:30", Value: p.V.Get("from"), Err: p.Err, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -775,7 +775,7 @@ func planView(p planForm) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = web.Input(web.Control{Label: "结束", Name: "to", Type: "time", Value: p.V.Get("to"), Err: p.Err, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.Input(web.Control{Label: "结束", Name: "to", Placeholder: "08:30", Value: p.V.Get("to"), Err: p.Err, Required: true}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1021,7 +1021,7 @@ func exceptionView(p exceptionForm) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = web.Input(web.Control{Label: "开始", Name: "from", Type: "time", Value: p.V.Get("from"), Err: p.Err, Hint: "停诊不填表示全天；加诊必填"}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.Input(web.Control{Label: "开始", Name: "from", Placeholder: "08:30", Value: p.V.Get("from"), Err: p.Err, Hint: "停诊不填表示全天；加诊必填"}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -1029,7 +1029,7 @@ func exceptionView(p exceptionForm) templ.Component {
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
-						templ_7745c5c3_Err = web.Input(web.Control{Label: "结束", Name: "to", Type: "time", Value: p.V.Get("to"), Err: p.Err}).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.Input(web.Control{Label: "结束", Name: "to", Placeholder: "08:30", Value: p.V.Get("to"), Err: p.Err}).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}

@@ -58,6 +58,7 @@ type base struct {
 	Edit        bool
 	EditBeds    bool
 	Affected    int // appointments that wait to be moved
+	Hints       schedule.Hints
 	actor       access.Actor
 }
 
@@ -87,6 +88,9 @@ func (f *face) load(ctx context.Context, tx *db.Tx, org string) (b base, err err
 	}
 	for _, p := range b.Doctors {
 		b.Names[p.ID] = p.Name
+	}
+	if b.Hints, err = f.svc.Hints(ctx, tx, org); err != nil {
+		return b, err
 	}
 	if b.Own {
 		list, err := schedule.AffectedOf(ctx, tx, org)

@@ -72,7 +72,7 @@ func (f *fixture) book(name string, day calendar.Date, n int) {
 		if err != nil {
 			return err
 		}
-		_, err = f.svc.Book(f.Context(), tx, f.Actor, schedule.Booking{Case: "case-" + name, Patient: name, Subject: name,
+		_, err = f.svc.Book(f.Context(), tx, f.Actor, schedule.Booking{Case: "case-" + name + string(day), Patient: name, Subject: name,
 			Priority: schedule.Priority{Referred: true}, Clinic: slots[n].ID})
 		return err
 	})
