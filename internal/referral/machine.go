@@ -46,6 +46,7 @@ const (
 	ActRedirect      = "redirect"
 	ActHandOn        = "hand_on"
 	ActDecline       = "decline"
+	ActDeclineDown   = "decline_down"
 	ActWithdraw      = "withdraw"
 	ActArrange       = "arrange"
 	ActDefer         = "defer"
@@ -54,7 +55,9 @@ const (
 	ActCancel        = "cancel"
 	ActCallOff       = "call_off"
 	ActRearrange     = "rearrange"
+	ActBackEntry     = "back_entry"
 	ActAcknowledgeED = "acknowledge_emergency"
+	ActDivertFrom    = "divert_from"
 	ActDivert        = "divert"
 	ActArrive        = "arrive"
 	ActStart         = "start"
@@ -68,12 +71,13 @@ const (
 	ActClose         = "close"
 	ActDeath         = "death"
 	ActDeathAtTarget = "death_at_target"
+
+	ActAcknowledgePhone = "acknowledge_phone" // the sender records that the other side has confirmed
 )
 
-// later lists the actions whose use cases come with emergencies, waiting
-// lists and down-referrals. They stand in the machine,
-// so that its clocks and exits are checked as a whole; pages leave them out.
-var later = []string{ActEmergency, ActDefer, ActAcknowledgeED, ActDivert, ActCompleteDown}
+// later lists the actions whose use cases come with waiting lists. They stand
+// in the machine, so that its clocks and exits are checked as a whole; pages leave them out.
+var later = []string{ActDefer}
 
 // Usable reports whether an action has a use case, so that pages offer it.
 // Saving is not a button of its own: the form does it.
@@ -129,7 +133,8 @@ func states() []flow.State {
 func before() []flow.Action {
 	return []flow.Action{
 		{Name: ActSubmit, Title: "提交转诊", From: []string{StateDraft}, To: []string{StateSubmitted, StateInReview}, Side: flow.From, Right: access.ReferralCreate},
-		{Name: ActEmergency, Title: "急诊转诊", From: []string{StateDraft}, To: []string{StateTransferring}, Side: flow.From, Right: access.ReferralCreate},
+		{Name: ActEmergency, Title: "紧急转诊", From: []string{StateDraft}, To: []string{StateTransferring}, Side: flow.From, Right: access.ReferralCreate},
+		{Name: ActBackEntry, Title: "急诊补录", From: []string{StateDraft}, To: []string{StateArrived}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActBackEntry), Quiet: true},
 		{Name: ActSave, Title: "保存草稿", From: []string{StateDraft}, To: []string{StateDraft}, Side: flow.From, Right: access.ReferralCreate, Quiet: true},
 		{Name: ActRefuseConsent, Title: "患者拒绝转诊", From: []string{StateDraft}, To: []string{StateClosed}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActRefuseConsent)},
 		{Name: ActDiscard, Title: "作废草稿", From: []string{StateDraft}, To: []string{StateDiscarded}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActDiscard), Dangerous: true},
@@ -141,11 +146,12 @@ func before() []flow.Action {
 // triage are the actions around the receiving referral centre's decision.
 func triage() []flow.Action {
 	return []flow.Action{
-		{Name: ActAccept, Title: "受理", From: []string{StateSubmitted}, To: []string{StateAccepted}, Side: flow.To, Right: access.ReferralTriage, Tells: flow.From},
-		{Name: ActAsk, Title: "要求补充", From: []string{StateSubmitted}, To: []string{StateAwaitingInfo}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActAsk), Comment: true},
+		{Name: ActAccept, Title: "受理", From: []string{StateSubmitted}, To: []string{StateAccepted}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Tells: flow.From},
+		{Name: ActAsk, Title: "要求补充", From: []string{StateSubmitted}, To: []string{StateAwaitingInfo}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Reasons: reasons(ActAsk), Comment: true},
 		{Name: ActAnswer, Title: "补充资料", From: []string{StateAwaitingInfo}, To: []string{StateSubmitted}, Side: flow.From, Right: access.ReferralCreate},
-		{Name: ActRedirect, Title: "转介", From: []string{StateSubmitted, StateAccepted, StateDeferred}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActRedirect), Tells: flow.From},
-		{Name: ActDecline, Title: "退回", From: []string{StateSubmitted}, To: []string{StateDeclined}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActDecline), Dangerous: true},
+		{Name: ActRedirect, Title: "转介", From: []string{StateSubmitted, StateAccepted, StateDeferred}, To: []string{StateSubmitted}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Reasons: reasons(ActRedirect), Tells: flow.From},
+		{Name: ActDecline, Title: "退回", From: []string{StateSubmitted}, To: []string{StateDeclined}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Reasons: reasons(ActDecline), Dangerous: true},
+		{Name: ActDeclineDown, Title: "退回下转", From: []string{StateSubmitted}, To: []string{StateDeclined}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Reasons: reasons(ActDeclineDown), Dangerous: true},
 		{Name: ActWithdraw, Title: "撤回", From: []string{StateSubmitted, StateAwaitingInfo, StateDeferred}, To: []string{StateWithdrawn}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActWithdraw), Dangerous: true, Tells: flow.To},
 		{Name: ActElsewhere, Title: "另转他院", From: []string{StateDeclined}, To: []string{StateSubmitted}, Side: flow.From, Right: access.ReferralCreate},
 	}
@@ -156,16 +162,18 @@ func triage() []flow.Action {
 // cancel is the receiver's action, call_off the referring doctor's.
 func visiting() []flow.Action {
 	return []flow.Action{
-		{Name: ActArrange, Title: "安排就诊", From: []string{StateAccepted, StateDeferred}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralTriage, Tells: flow.From},
-		{Name: ActDefer, Title: "列入候诊/候床", From: []string{StateAccepted}, To: []string{StateDeferred}, Side: flow.To, Right: access.ReferralTriage, Reasons: reasons(ActDefer), Promise: true},
-		{Name: ActArrive, Title: "到诊登记", From: []string{StateArranged, StateTransferring}, To: []string{StateArrived}, Side: flow.To, Right: access.ReferralArrive},
-		{Name: ActReschedule, Title: "改期", From: []string{StateArranged}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActReschedule), Tells: flow.From},
-		{Name: ActNoShow, Title: "登记未到诊", From: []string{StateArranged}, To: []string{StateNoShow}, Side: flow.To, Right: access.ReferralArrive},
-		{Name: ActCancel, Title: "取消就诊", From: []string{StateArranged}, To: []string{StateCancelled}, Side: flow.To, Right: access.ReferralArrive, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.From},
-		{Name: ActCallOff, Title: "取消转诊", From: []string{StateAccepted, StateArranged}, To: []string{StateCancelled}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.To},
+		{Name: ActArrange, Title: "安排就诊", From: []string{StateAccepted, StateDeferred}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Tells: flow.From},
+		{Name: ActDefer, Title: "列入候诊/候床", From: []string{StateAccepted}, To: []string{StateDeferred}, Side: flow.To, Right: access.ReferralTriage, Or: access.ReferralReceive, Reasons: reasons(ActDefer), Promise: true},
+		{Name: ActArrive, Title: "到诊登记", From: []string{StateArranged, StateTransferring}, To: []string{StateArrived}, Side: flow.To, Right: access.ReferralArrive, Or: access.ReferralReceive},
+		{Name: ActReschedule, Title: "改期", From: []string{StateArranged}, To: []string{StateArranged}, Side: flow.To, Right: access.ReferralArrive, Or: access.ReferralReceive, Reasons: reasons(ActReschedule), Tells: flow.From},
+		{Name: ActNoShow, Title: "登记未到诊", From: []string{StateArranged}, To: []string{StateNoShow}, Side: flow.To, Right: access.ReferralArrive, Or: access.ReferralReceive},
+		{Name: ActCancel, Title: "取消就诊", From: []string{StateArranged}, To: []string{StateCancelled}, Side: flow.To, Right: access.ReferralArrive, Or: access.ReferralReceive, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.From},
+		{Name: ActCallOff, Title: "取消转诊", From: []string{StateAccepted, StateArranged, StateTransferring}, To: []string{StateCancelled}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActCancel), Dangerous: true, Tells: flow.To},
 		{Name: ActRearrange, Title: "重新安排", From: []string{StateNoShow}, To: []string{StateAccepted}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActNoShow)},
-		{Name: ActAcknowledgeED, Title: "确认接收急诊", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency},
-		{Name: ActDivert, Title: "改送他院", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency, Reasons: reasons(ActDivert)},
+		{Name: ActAcknowledgeED, Title: "确认接收急诊", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency, Quiet: true},
+		{Name: ActAcknowledgePhone, Title: "登记电话确认", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.From, Right: access.ReferralCreate, Quiet: true},
+		{Name: ActDivert, Title: "改送他院", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.To, Right: access.ReferralEmergency, Reasons: reasons(ActDivert), Tells: flow.From},
+		{Name: ActDivertFrom, Title: "改送他院", From: []string{StateTransferring}, To: []string{StateTransferring}, Side: flow.From, Right: access.ReferralCreate, Reasons: reasons(ActDivert), Tells: flow.To},
 	}
 }
 

@@ -32,7 +32,9 @@ type Full struct {
 	HeldFrom, HeldTo time.Duration
 	Messages         []message.Message
 	Consents         []consent.Consent // newest first
+	Down             *Continuation     // the plan of a down-referral; nil for the others
 	Titles           Titles
+	Rescue           *Rescue // nil: an ordinary referral
 	Now              time.Time
 }
 
@@ -111,6 +113,14 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, out *
 	if out.Messages, err = message.OfCase(ctx, tx, id); err != nil {
 		return err
 	}
+	if out.Rescue, err = s.rescueOf(ctx, tx, out.Case, out.Record.Emergency); err != nil {
+		return err
+	}
+	if out.Record.Direction == Down {
+		if out.Down, err = s.continuation(ctx, tx, id); err != nil {
+			return err
+		}
+	}
 	out.HeldFrom, out.HeldTo = flow.Held(out.Timeline, out.Case, tx.Now)
 	out.Actions = s.Actions(out.Case, out.Record, actor)
 	out.Titles, err = s.titles(out.Case, out.Record)
@@ -119,7 +129,9 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, out *
 
 // Actions returns the usable actions that the actor may take now.
 func (s *Service) Actions(c flow.Case, r Record, actor access.Actor) []flow.Action {
-	return slices.DeleteFunc(s.Flow.Actions(c, actor), func(a flow.Action) bool { return !Usable(a.Name) || r.Cancel.refuses(a.Name) != nil })
+	return slices.DeleteFunc(s.Flow.Actions(c, actor), func(a flow.Action) bool {
+		return !Usable(a.Name) || !r.offers(a.Name) || !r.Emergency.offers(a.Name) || r.Cancel.refuses(a.Name) != nil
+	})
 }
 
 // titles looks the words up as of the day the case was opened, so that a list
@@ -131,10 +143,14 @@ func (s *Service) titles(c flow.Case, r Record) (t Titles, err error) {
 		}
 		return list
 	}
-	t.Purpose = codeTitle(codes(keyPurposes), r.Purpose)
+	purposes, reasons := keyPurposes, keyIndications
+	if r.Direction == Down {
+		purposes, reasons = keyDownReasons, keyDownIndications
+	}
+	t.Purpose = codeTitle(codes(purposes), r.Purpose)
 	t.Transport = codeTitle(codes(keyTransports), r.Request.Transport)
 	t.Outcome = codeTitle(codes(keyOutcomes), c.Outcome)
-	indications := codes(keyIndications)
+	indications := codes(reasons)
 	for _, i := range r.Indications {
 		t.Indications = append(t.Indications, codeTitle(indications, i))
 	}

@@ -246,6 +246,9 @@ func (w *work) addressed() flow.Move {
 // the policy wants one.
 func (s *Service) Submit(ctx context.Context, actor access.Actor, ref Ref, form *Form) (flow.Case, error) {
 	return s.step(ctx, actor, ref, ActSubmit, access.Refer, func(ctx context.Context, w *work) error {
+		if w.r.Direction == Down {
+			return errs.E(errs.Conflict, "%s 是下转单，请在下转页面填写计划后提交", w.c.Number)
+		}
 		p, err := s.Patients.Get(ctx, w.tx, w.c.Patient)
 		if err != nil {
 			return err
@@ -339,6 +342,9 @@ func (s *Service) RecordConsent(ctx context.Context, actor access.Actor, id stri
 // only refuses a second open referral for the same need.
 func (w *work) only(ctx context.Context) error {
 	w.r.underWay = w.c.Patient + "/" + icd3(w.r.Diagnosis)
+	if w.r.Direction == Down { // beside the up-referral that it follows from
+		w.r.underWay += "/down"
+	}
 	number, err := sameNeed(ctx, w.tx, w.r.underWay, w.r.ID)
 	if err != nil || number == "" {
 		return err

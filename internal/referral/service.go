@@ -49,6 +49,9 @@ func (s *Service) Init() error {
 	s.initEmergency()
 	s.Queue.Title(reminderJob, "就诊前提醒患者")
 	jobs.Handle(s.Queue, reminderJob, s.remind)
+	if err := s.declareDown(); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -116,6 +119,11 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, actor access.Actor, ref R
 func (w *work) act(ctx context.Context, action string, mv flow.Move) error {
 	mv.Once = w.ref.Once
 	before := w.was
+	roles, err := w.roles(ctx)
+	if err != nil {
+		return err
+	}
+	mv.Roles = roles
 	c, err := w.s.Flow.Act(ctx, w.tx, w.actor, w.c.ID, w.ref.Version, action, mv)
 	if err != nil {
 		return err
@@ -145,7 +153,7 @@ func (w *work) book(before flow.Case, action string) {
 	switch action {
 	case ActAccept:
 		w.r.AcceptedAt = w.tx.Now
-	case ActDecline:
+	case ActDecline, ActDeclineDown:
 		w.r.Declined = true
 	case ActArrive:
 		w.r.ArrivedAt = w.tx.Now

@@ -43,6 +43,12 @@ func (s *Service) Start(ctx context.Context, actor access.Actor, ref Ref, start 
 		to := w.c.To
 		to.Person, to.PersonName = me.Person, me.PersonName
 		mv.ToParty, mv.Owner, mv.Responsible = &to, &flow.Party{Person: me.Person, PersonName: me.PersonName}, &to
+		if w.r.Direction == Down {
+			mv.Track = trackDown
+			if err := w.inCareUntil(ctx, &mv); err != nil {
+				return err
+			}
+		}
 		w.r.Care, w.r.StartedAt, w.r.Attending, w.r.AttendingName = start.Care, w.tx.Now, me.Person, me.PersonName
 		return w.act(ctx, ActStart, mv)
 	})
@@ -71,23 +77,28 @@ func (s *Service) InterimNote(ctx context.Context, actor access.Actor, ref Ref, 
 // not end.
 func (s *Service) Complete(ctx context.Context, actor access.Actor, ref Ref, report Report) (flow.Case, error) {
 	return s.step(ctx, actor, ref, ActComplete, access.Treat, func(ctx context.Context, w *work) error {
-		for _, text := range []*string{&report.RecordNumber, &report.Exams, &report.Treatment, &report.Advice} {
-			*text = strings.TrimSpace(*text)
-		}
-		report.ResultCode = terminology.Canonical(report.ResultCode)
-		var f errs.Form
-		report.check(w.r.Care, &f)
-		if err := f.Err(); err != nil {
-			return err
-		}
-		code, _ := terminology.Get(report.ResultCode)
-		report.ResultCode, report.ResultName, report.By = code.Code, code.Name, actor.Name
-		if report.Phone == "" {
-			report.Phone = w.r.Arrangement.Phone
-		}
-		w.r.Report, w.r.CompletedAt = report, w.tx.Now
-		return w.act(ctx, ActComplete, flow.Move{})
+		return w.complete(ctx, ActComplete, report)
 	})
+}
+
+// complete checks the report and ends the treatment with it.
+func (w *work) complete(ctx context.Context, action string, report Report) error {
+	for _, text := range []*string{&report.RecordNumber, &report.Exams, &report.Treatment, &report.Advice} {
+		*text = strings.TrimSpace(*text)
+	}
+	report.ResultCode = terminology.Canonical(report.ResultCode)
+	var f errs.Form
+	report.check(w.r.Care, &f)
+	if err := f.Err(); err != nil {
+		return err
+	}
+	code, _ := terminology.Get(report.ResultCode)
+	report.ResultCode, report.ResultName, report.By = code.Code, code.Name, w.actor.Name
+	if report.Phone == "" {
+		report.Phone = w.r.Arrangement.Phone
+	}
+	w.r.Report, w.r.CompletedAt = report, w.tx.Now
+	return w.act(ctx, action, flow.Move{})
 }
 
 // Acknowledge closes the case with the outcome of the report. For a patient

@@ -86,6 +86,9 @@ func openQuestion(ctx context.Context, tx *db.Tx, referral string) (Question, er
 // stands (hand_on), everything before by the centre.
 func (s *Service) Redirect(ctx context.Context, actor access.Actor, ref Ref, to Redirect) (flow.Case, error) {
 	return s.step(ctx, actor, ref, "", access.Refer, func(ctx context.Context, w *work) error {
+		if w.r.Direction == Down {
+			return errs.E(errs.Conflict, "下转单不能转介：不能接收时请“退回下转”并写明建议，由原主治医生另选机构")
+		}
 		action := ActRedirect
 		if w.c.State == StateArrived {
 			action = ActHandOn
@@ -149,9 +152,13 @@ func (w *work) agreed(ctx context.Context, to Redirect) (flow.Party, error) {
 // Decline does not take the patient, says why, and says what can be done
 // instead: a referral never ends in nothing.
 func (s *Service) Decline(ctx context.Context, actor access.Actor, ref Ref, d Decline) (flow.Case, error) {
-	return s.step(ctx, actor, ref, ActDecline, access.Refer, func(ctx context.Context, w *work) error {
+	return s.step(ctx, actor, ref, "", access.Refer, func(ctx context.Context, w *work) error {
+		action := w.declines()
+		if _, err := s.Flow.Check(ctx, w.tx, actor, ref.ID, ref.Version, action); err != nil {
+			return err
+		}
 		var f errs.Form
-		w.reason(&f, ActDecline, d.Reason, d.Comment)
+		w.reason(&f, action, d.Reason, d.Comment)
 		advice := Advice{Org: d.SuggestedOrg, Service: strings.TrimSpace(d.SuggestedService), Text: strings.TrimSpace(d.Advice)}
 		if advice.Org == "" && advice.Service == "" && advice.Text == "" {
 			f.Add("advice", "退回时必须写明下一步：建议的其他机构或科室，或给转诊医生的处理建议")
@@ -169,13 +176,13 @@ func (s *Service) Decline(ctx context.Context, actor access.Actor, ref Ref, d De
 		if err := f.Err(); err != nil {
 			return err
 		}
-		list, err := s.Flow.Codes(reasons(ActDecline), w.c.Place, w.tx.Now)
+		list, err := s.Flow.Codes(reasons(action), w.c.Place, w.tx.Now)
 		if err != nil {
 			return err
 		}
 		advice.Reason = codeTitle(list, d.Reason)
 		w.r.Advice = advice
-		return w.act(ctx, ActDecline, flow.Move{Reason: d.Reason, Comment: strings.TrimSpace(d.Comment)})
+		return w.act(ctx, action, flow.Move{Reason: d.Reason, Comment: strings.TrimSpace(d.Comment)})
 	})
 }
 
@@ -183,6 +190,9 @@ func (s *Service) Decline(ctx context.Context, actor access.Actor, ref Ref, d De
 // shown the choices again; number and consent stay.
 func (s *Service) SendElsewhere(ctx context.Context, actor access.Actor, ref Ref, service string, choices []Choice) (flow.Case, error) {
 	return s.step(ctx, actor, ref, ActElsewhere, access.Refer, func(ctx context.Context, w *work) error {
+		if w.r.Direction == Down {
+			return w.elsewhereDown(ctx, service, choices)
+		}
 		p, err := s.Patients.Get(ctx, w.tx, w.c.Patient)
 		if err != nil {
 			return err

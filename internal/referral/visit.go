@@ -58,6 +58,9 @@ func (w *work) appoint(ctx context.Context, action string, a Arrangement, mv flo
 	if err := w.act(ctx, action, mv); err != nil {
 		return err
 	}
+	if err := w.planChase(ctx); err != nil {
+		return err
+	}
 	return w.planReminder(ctx)
 }
 

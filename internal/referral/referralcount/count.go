@@ -78,6 +78,10 @@ type Counts struct {
 	Closure  Rate
 	Reported Rate // reports sent ÷ reports owed by arrived patients' doctors
 	OpenAge  Ages
+
+	Emergencies int64 // sent as emergencies, back-entries not counted
+	BackEntries int64 // 补录: written down after the patient had arrived; among Sent and Arrivals
+	Confirmed   Waits // from sending an emergency to the first confirmation of the receiving side
 }
 
 // hasResult reports whether an outcome counts as a result.
@@ -97,6 +101,9 @@ type tally struct {
 	result    bool
 	reported  bool
 	due       time.Time // of the present state
+	emergency bool
+	backEntry bool
+	confirmed time.Duration // of an emergency; 0: nobody has confirmed
 }
 
 // overdue reports whether the receiving doctors are late with the report.
@@ -109,7 +116,7 @@ func (t tally) overdue(now time.Time) bool {
 func sum(list []tally, now time.Time) Counts {
 	out := Counts{Arrivals: map[referral.Direction]int64{}}
 	groups := map[StateCount]int64{}
-	var times []time.Duration
+	var times, confirmed []time.Duration
 	terminal, machine := map[string]bool{}, referral.Machine()
 	for _, s := range machine.States {
 		terminal[s.Name] = s.Terminal()
@@ -119,6 +126,15 @@ func sum(list []tally, now time.Time) Counts {
 		groups[StateCount{Direction: t.direction, State: t.state}]++
 		if t.arrived {
 			out.Arrivals[t.direction]++
+		}
+		switch {
+		case t.backEntry:
+			out.BackEntries++
+		case t.emergency:
+			out.Emergencies++
+		}
+		if t.confirmed > 0 {
+			confirmed = append(confirmed, t.confirmed)
 		}
 		if t.accepted {
 			times = append(times, t.waited)
@@ -146,7 +162,7 @@ func sum(list []tally, now time.Time) Counts {
 	slices.SortFunc(out.ByState, func(a, b StateCount) int {
 		return cmp.Or(cmp.Compare(a.Direction, b.Direction), cmp.Compare(a.State, b.State))
 	})
-	out.Accepted = waits(times)
+	out.Accepted, out.Confirmed = waits(times), waits(confirmed)
 	return out
 }
 
@@ -181,7 +197,15 @@ func replay(h History) (t tally, sent bool) {
 			t.accepted = true
 		case referral.ActArrive:
 			t.arrived = true
-		case referral.ActDecline:
+		case referral.ActEmergency:
+			sent, t.submitted, t.emergency = true, e.At, true
+		case referral.ActBackEntry:
+			sent, t.submitted, t.backEntry, t.arrived = true, e.At, true, true
+		case referral.ActAcknowledgeED, referral.ActAcknowledgePhone, referral.ActDivert, referral.ActDivertFrom:
+			if t.confirmed == 0 {
+				t.confirmed = max(e.At.Sub(t.submitted), time.Millisecond)
+			}
+		case referral.ActDecline, referral.ActDeclineDown:
 			t.declined = true
 		case referral.ActComplete, referral.ActCompleteDown:
 			t.reported = true
