@@ -25,6 +25,7 @@ import (
 	"yilian/internal/policy/policyweb"
 	"yilian/internal/practitioner/practitionerweb"
 	"yilian/internal/referral"
+	"yilian/internal/referral/ledgerweb"
 	"yilian/internal/referral/referralweb"
 	"yilian/internal/web"
 )
@@ -51,6 +52,7 @@ func (a *App) routes() {
 	pages.Routes(site)
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
+	ledgerweb.Routes(site, a.Referrals)
 	patientweb.Routes(site, a.Patients, referrals.PatientSection)
 	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
