@@ -42,7 +42,7 @@ func (w *work) confirmed(by, name, how string) error {
 	}
 	e.AckAt, e.AckBy, e.AckName, e.AckHow = w.tx.Now, by, name, how
 	if e.Waited == 0 {
-		e.Waited = max(w.tx.Now.Sub(e.SentAt), 1)
+		e.Waited = max(w.tx.Now.Sub(e.SentAt), time.Millisecond)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ import (
 func TestRandomOrdersKeepTheMachineLegal(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := referraltest.New(t, d)
-		other := elsewhere(t, w, 0)
+		other, rescue := elsewhere(t, w, 0), w.Rescue()
 		runs, limit := 0, 100
 		if d.Engine() == db.Postgres {
 			limit = 40
@@ -37,7 +37,7 @@ func TestRandomOrdersKeepTheMachineLegal(t *testing.T) {
 			if runs++; runs > limit {
 				return
 			}
-			r := &random{rt: rt, w: w, i: len(w.Patients), otherService: other.Service.ID}
+			r := &random{rt: rt, w: w, rescue: rescue, i: len(w.Patients), otherService: other.Service.ID}
 			w.Register(w.Doctor, "石小花", "19710203", 100+len(w.Patients))
 			r.run()
 		})
@@ -49,6 +49,7 @@ func TestRandomOrdersKeepTheMachineLegal(t *testing.T) {
 type random struct {
 	rt           *rapid.T
 	w            *referraltest.World
+	rescue       *referraltest.Rescue
 	i            int // patient
 	c            flow.Case
 	otherService string
@@ -61,7 +62,7 @@ func (r *random) run() {
 	}
 	w := r.w
 	actors := []access.Actor{w.Doctor, w.Colleague, w.Head, w.Centre, w.Centre2, w.Desk, w.Specialist, w.Specialist2,
-		w.OtherCentre, w.OtherDesk, w.OtherDoctor, w.Stranger}
+		w.OtherCentre, w.OtherDesk, w.OtherDoctor, w.Stranger, r.rescue.Room, r.rescue.OtherRoom}
 	for range rapid.IntRange(4, 50).Draw(r.rt, "steps") {
 		if !r.c.Open() {
 			return
@@ -193,7 +194,39 @@ func (r *random) do(actor access.Actor, action string, ref referral.Ref) (flow.C
 	case referral.ActElsewhere:
 		return s.SendElsewhere(ctx, actor, ref, r.another(), w.Form(r.i).Request.Choices)
 	}
+	if c, ours, err := r.urgent(actor, action, ref); ours {
+		return c, err
+	}
 	return r.visit(actor, action, ref)
+}
+
+// urgent calls the use case of an action of an emergency.
+func (r *random) urgent(actor access.Actor, action string, ref referral.Ref) (c flow.Case, ours bool, err error) {
+	w, s := r.w, r.w.Service
+	form := w.Emergency(r.rescue, r.i)
+	form.Draft = ref
+	switch action {
+	case referral.ActEmergency:
+		c, err = s.SendEmergency(ctx, actor, form, ref.Once)
+	case referral.ActBackEntry:
+		c, err = s.BackEntry(ctx, actor, referral.BackEntryForm{EmergencyForm: form, ArrivedAt: w.Now.Add(-time.Hour), ReceivedBy: "值班", Why: "system_down"}, ref.Once)
+	case referral.ActAcknowledgeED:
+		c, err = s.AcknowledgeEmergency(ctx, actor, ref, "")
+	case referral.ActAcknowledgePhone:
+		c, err = s.RecordCall(ctx, actor, ref, referral.Call{Name: "值班", Result: referral.CallConfirmed})
+	case referral.ActDivert, referral.ActDivertFrom:
+		if (actor.Org == r.c.To.Org) != (action == referral.ActDivert) {
+			return c, true, errs.E(errs.Forbidden, "the other side's button")
+		}
+		to := r.rescue.OtherPlace.ID
+		if r.c.To.Org == w.Other.ID {
+			to = r.rescue.Service.ID
+		}
+		c, err = s.Divert(ctx, actor, ref, referral.Redirect{Service: to, Reason: "full", AgreedBy: "值班", AgreedHow: "phone"})
+	default:
+		return c, false, nil
+	}
+	return c, true, err
 }
 
 func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flow.Case, error) {
@@ -276,7 +309,14 @@ func (r *random) appointment() referral.Arrangement {
 
 // another is a service that takes the patient and is not the present one.
 func (r *random) another() string {
-	if r.record().TargetService == r.otherService {
+	target := r.record().TargetService
+	if r.c.Urgency == "I" || r.c.Urgency == "II" { // a booked clinic takes no critical patient
+		if target == r.rescue.OtherPlace.ID {
+			return r.w.CardioWard.ID
+		}
+		return r.rescue.OtherPlace.ID
+	}
+	if target == r.otherService {
 		return r.w.CardioClinic.ID
 	}
 	return r.otherService
@@ -284,7 +324,7 @@ func (r *random) another() string {
 
 // asked is the record as far as it decides what is offered.
 func (r *random) asked() referral.Record {
-	if r.c.State != referral.StateInCare {
+	if r.c.State != referral.StateInCare && r.c.State != referral.StateTransferring {
 		return referral.Record{}
 	}
 	return r.record()

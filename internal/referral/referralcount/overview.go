@@ -113,23 +113,25 @@ func overview(ctx context.Context, tx *db.Tx, scope Scope) (Overview, error) {
 func counted(ctx context.Context, tx *db.Tx, scope Scope) ([]row, error) {
 	return db.List(ctx, tx, func(scan db.Scan) (r row, err error) {
 		var submitted, due db.Time
-		var waited int64
+		var waited, confirmed int64
 		var outcome string
 		err = scan(&r.direction, &r.state, &submitted, &waited, &r.accepted, &r.arrived, &r.declined, &r.reported, &due, &outcome,
-			&r.month, &r.from, &r.fromName, &r.to, &r.toName)
+			&r.month, &r.from, &r.fromName, &r.to, &r.toName, &r.emergency, &r.backEntry, &confirmed)
+		r.confirmed = time.Duration(confirmed) * time.Millisecond
 		r.submitted, r.due, r.waited = submitted.Time, due.Time, time.Duration(waited)*time.Millisecond
 		r.result = r.state == referral.StateClosed && hasResult(outcome)
 		return r, err
 	}, `
 		SELECT r.direction, c.state, r.submitted_at, r.waited_ms, r.accepted_at IS NOT NULL, r.arrived_at IS NOT NULL, r.declined,
 			r.completed_at IS NOT NULL, c.due_at, c.outcome,
-			substr(r.submitted_on, 1, 7), c.from_org, c.from_org_name, c.to_org, c.to_org_name
-		FROM referral r JOIN flow_case c ON c.id = r.id
+			substr(r.submitted_on, 1, 7), c.from_org, c.from_org_name, c.to_org, c.to_org_name,
+			e.referral IS NOT NULL AND NOT e.back_entry, COALESCE(e.back_entry, $6), COALESCE(e.waited_ms, 0)
+		FROM referral r JOIN flow_case c ON c.id = r.id LEFT JOIN referral_emergency e ON e.referral = r.id
 		WHERE r.submitted_at IS NOT NULL
 		  AND (CAST($1 AS TEXT) = '' OR (c.from_org = $1 AND CAST($2 AS TEXT) <> 'to') OR (c.to_org = $1 AND CAST($2 AS TEXT) <> 'from'))
 		  AND (CAST($3 AS TEXT) = '' OR ' ' || c.place_regions || ' ' LIKE '% ' || CAST($3 AS TEXT) || ' %')
 		  AND (CAST($4 AS TEXT) = '' OR r.submitted_on >= $4)
 		  AND (CAST($5 AS TEXT) = '' OR r.submitted_on <= $5)
 		ORDER BY r.submitted_at, r.id`,
-		scope.Org, string(scope.Side), scope.Region, string(scope.From), string(scope.To))
+		scope.Org, string(scope.Side), scope.Region, string(scope.From), string(scope.To), false)
 }
