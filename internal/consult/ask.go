@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/alliance"
@@ -204,4 +205,29 @@ func order(first bool) int {
 		return 0
 	}
 	return 1
+}
+
+// Promises returns by when a question asked now at the actor's institution is
+// answered, by pace.
+func (s *Service) Promises(ctx context.Context, actor access.Actor) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		place, err := s.Referrals.PlaceOf(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		for _, pace := range Paces() {
+			a, err := s.Book.Resolve(clock(StateAsked)+"."+pace.Code, place, calendar.DateOf(tx.Now))
+			if err != nil {
+				return err
+			}
+			d, err := a.Deadline()
+			if err != nil {
+				return err
+			}
+			out[pace.Code], _ = d.Due(s.Flow.Calendar, tx.Now)
+		}
+		return nil
+	})
+	return out, err
 }
