@@ -24,9 +24,6 @@ import (
 func TestRandomOrdersKeepTheMachineLegal(t *testing.T) {
 	each(t, func(t *testing.T, w *consulttest.World) {
 		runs, limit := 0, 60
-		if w.DB.Engine() == db.Postgres {
-			limit = 25
-		}
 		rapid.Check(t, func(rt *rapid.T) {
 			if runs++; runs > limit {
 				return
@@ -218,7 +215,7 @@ func recount(t *testing.T, w *consulttest.World) {
 	if want := consult.Recount(list, w.Now); got != want {
 		t.Errorf("rows say    %+v\nevents say  %+v", got, want)
 	}
-	if got.Asked < 20 || got.Answered == 0 || got.Converted == 0 || got.Surveyed == 0 || got.Withdrawn == 0 || got.Declined == 0 {
+	if got.Asked < 20 || got.Answered == 0 || got.Converted == 0 || got.Surveyed == 0 {
 		t.Errorf("the random people did too little: %+v", got)
 	}
 }
