@@ -69,7 +69,8 @@ func TestHundredTriesOneBed(t *testing.T) {
 		w := newWorld(t, d)
 		w.must(w.svc.SetBeds(ctx, w.center, w.cardiology.ID, schedule.AnyBed, today, 2))
 		w.clinic(4, 30, 0, 0)
-		slots := w.slots(w.cardiology.ID, tomorrow)
+		w.save(schedule.Schedule{Department: w.imaging.ID, Kind: schedule.Exam, Capacity: 30, From: "08:30", To: "11:30"})
+		slots := []schedule.Slot{w.slots(w.cardiology.ID, tomorrow)[0], w.slots(w.imaging.ID, tomorrow)[0]}
 		var group sync.WaitGroup
 		var mu sync.Mutex
 		beds, visits := 0, 0
@@ -77,7 +78,7 @@ func TestHundredTriesOneBed(t *testing.T) {
 			group.Go(func() {
 				_, err := w.book(schedule.Booking{Case: fmt.Sprintf("bed-%d", i), Patient: fmt.Sprintf("p-%d", i),
 					Bed: &schedule.BedRequest{Department: w.cardiology.ID, From: tomorrow, Days: 3}})
-				_, err2 := w.book(schedule.Booking{Case: fmt.Sprintf("visit-%d", i), Patient: "the same", Clinic: slots[0].ID})
+				_, err2 := w.book(schedule.Booking{Case: fmt.Sprintf("visit-%d", i), Patient: "the same", Clinic: slots[i%2].ID})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
