@@ -13,6 +13,7 @@ import (
 	"yilian/internal/alliance"
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
+	"yilian/internal/consult"
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
@@ -53,6 +54,7 @@ type App struct {
 	Messages      *message.Service
 	Contracts     *contract.Service
 	Referrals     *referral.Service
+	Consults      *consult.Service
 	Site          *web.Site
 }
 
@@ -100,6 +102,9 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Referrals.Init(); err != nil {
 		return err
 	}
+	if err := a.Consults.Init(); err != nil {
+		return err
+	}
 	if err := a.seed(ctx); err != nil {
 		return err
 	}
@@ -133,6 +138,11 @@ func (a *App) assemble() {
 		DB: a.DB, Flow: a.Flow, Book: a.Book, Access: a.Access, Audit: a.Audit, Keys: a.Keys, Queue: a.Queue,
 		Patients: a.Patients, Messages: a.Messages,
 	}
+	a.Consults = &consult.Service{
+		DB: a.DB, Flow: a.Flow, Book: a.Book, Access: a.Access, Audit: a.Audit, Keys: a.Keys,
+		Patients: a.Patients, Messages: a.Messages, Referrals: a.Referrals,
+	}
+	a.Referrals.OnDeath = a.Consults.EndForDeath
 	a.periodic()
 }
 

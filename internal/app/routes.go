@@ -13,6 +13,8 @@ import (
 	"yilian/internal/alliance/allianceweb"
 	"yilian/internal/audit/auditweb"
 	"yilian/internal/calendar/calendarweb"
+	"yilian/internal/consult"
+	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
 	"yilian/internal/db"
 	"yilian/internal/flow"
@@ -33,6 +35,7 @@ import (
 // caseKinds says where the cases of each kind are opened.
 var caseKinds = map[string]home.Kind{
 	referral.Kind: {Path: "/referrals", Topic: "referral"},
+	consult.Kind:  {Path: "/consults", Topic: "consult"},
 }
 
 // routes registers every page. The order does not matter; the menu sorts by
@@ -53,7 +56,9 @@ func (a *App) routes() {
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
-	patientweb.Routes(site, a.Patients, referrals.PatientSection)
+	consults := &consultweb.Pages{Service: a.Consults}
+	consultweb.Routes(site, consults)
+	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection)
 	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)

@@ -14,7 +14,7 @@ import (
 
 // objects are the kinds of things that leaves name.
 var objects = map[string]string{
-	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单",
+	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单", "consult": "咨询单",
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
@@ -58,6 +58,11 @@ var actions = map[string]string{
 	"referral.complete": "完成诊疗并回转", "referral.complete_down": "完成诊疗并下转", "referral.elsewhere": "另转他院", "referral.print": "打印转诊文书",
 	"referral.hand_on": "转介其他科室", "referral.acknowledge_emergency": "确认接收急诊", "referral.ask_cancel": "申请取消", "referral.answer_cancel": "答复取消申请",
 	"referral.call_off": "取消转诊", "referral.death": "登记死亡（转出方）", "referral.death_at_target": "登记死亡（接诊方）",
+	"consult.open": "提出咨询", "consult.claim": "认领咨询单", "consult.overdue": "咨询超时提醒", "consult.reclock": "重新计算咨询期限",
+	"consult.record": "咨询补充记录", "consult.ask_back": "咨询：请补充", "consult.supply": "咨询：补充资料", "consult.reply": "答复咨询",
+	"consult.decline": "退回咨询", "consult.elsewhere": "咨询另问他科", "consult.withdraw": "撤回咨询", "consult.convert": "咨询转为转诊",
+	"consult.convert_for": "按授权将咨询转为转诊", "consult.close": "咨询评价并结案", "consult.end": "结束咨询", "consult.death": "患者死亡结束咨询",
+	"consult.print": "打印咨询答复单",
 }
 
 // states are the states of a case, as they stand in the detail of its moves.
@@ -66,11 +71,12 @@ var states = map[string]string{
 	"deferred": "候诊/候床", "arranged": "待到诊", "no_show": "未到诊", "transferring": "急诊转运中", "arrived": "已到诊",
 	"in_care": "诊疗中", "completed": "待回执", "declined": "已退回", "closed": "已结案", "withdrawn": "已撤回",
 	"cancelled": "已取消", "discarded": "已作废",
+	"asked": "待答复", "more_info": "待补充", "answered": "已答复",
 }
 
 // purposes are what a record was opened for.
 var purposes = map[access.Purpose]string{
-	access.Treat: "诊疗", access.Refer: "转诊", access.Register: "建档", access.FollowUp: "随访", access.SignUp: "签约",
+	access.Treat: "诊疗", access.Refer: "转诊", access.Consult: "转诊前咨询", access.Register: "建档", access.FollowUp: "随访", access.SignUp: "签约",
 	access.Print: "打印", access.Reveal: "查看证件和电话", access.Look: "打开档案",
 }
 

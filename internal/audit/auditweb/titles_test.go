@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"yilian/internal/consult"
+	"yilian/internal/flow"
 	"yilian/internal/referral"
 )
 
@@ -42,8 +44,11 @@ var codePattern = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)+$`)
 func collect(t *testing.T, root string) map[string]string {
 	t.Helper()
 	codes := map[string]string{}
-	for _, m := range referral.Machine().Actions {
-		codes[referral.Kind+"."+m.Name] = "the machine of referrals"
+	machines := []flow.Machine{referral.Machine(), consult.Machine()}
+	for _, m := range machines {
+		for _, a := range m.Actions {
+			codes[m.Kind+"."+a.Name] = "the machine of " + m.Kind
+		}
 	}
 	folders := map[string][]*ast.File{}
 	set := token.NewFileSet()
@@ -69,7 +74,9 @@ func collect(t *testing.T, root string) map[string]string {
 			ast.Inspect(f, func(n ast.Node) bool { written(n, place, take); return true })
 			if filepath.Base(folder) == "flow" {
 				for _, name := range engineActions(f) {
-					codes[referral.Kind+"."+name] = "the engine of cases"
+					for _, m := range machines {
+						codes[m.Kind+"."+name] = "the engine of cases"
+					}
 				}
 			}
 		}
