@@ -130,7 +130,7 @@ func (w *booker) noBed(ctx context.Context, dept organization.Department, r BedR
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%s%s从 %s起 %d 天内没有空余的%s", dept.Name, "", dayText(r.From), r.Days, r.Kind.Title())
+	text := fmt.Sprintf("%s从 %s起 %d 天内没有空余的%s", dept.Name, dayText(r.From), r.Days, r.Kind.Title())
 	if ok {
 		out.NextOn = next
 		text += "。最早可从 " + dayText(next) + "入院"
