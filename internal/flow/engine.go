@@ -123,7 +123,10 @@ func (e *Engine) deadline(c *Case, s State) (policy.Deadline, error) {
 func (e *Engine) resolveClock(c Case, s State) (policy.Answer, error) {
 	day := calendar.DateOf(c.EnteredAt)
 	var err error
-	for _, variant := range []string{c.Urgency, c.Track, ""} {
+	for i, variant := range []string{c.Urgency, c.Track, ""} {
+		if variant == "" && i < 2 {
+			continue // a case without triage level may still have a track
+		}
 		key := s.Clock
 		if variant != "" {
 			key += "." + variant

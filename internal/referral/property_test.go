@@ -260,6 +260,11 @@ func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flo
 		return s.AnswerCancel(ctx, actor, ref, r.cancelAnswer())
 	case referral.ActComplete:
 		return s.Complete(ctx, actor, ref, w.Report())
+	case referral.ActCompleteDown:
+		up, _, err := s.CompleteDown(ctx, actor, ref, w.Report(), w.DownForm(r.i))
+		return up, err
+	case referral.ActDeclineDown:
+		return flow.Case{}, errs.E(errs.Conflict, "the button of the way down")
 	case referral.ActAcknowledge:
 		return s.Acknowledge(ctx, actor, ref, "")
 	case referral.ActClose:

@@ -82,7 +82,9 @@ func (w *World) DownTo(i int, state string) flow.Case {
 		func() (flow.Case, error) {
 			return s.Arrive(ctx, w.Doctor, w.Ref(c), referral.Arrival{IDNumber: w.IDNumbers[i], Name: w.Patients[i].Name})
 		},
-		func() (flow.Case, error) { return s.Start(ctx, w.Doctor, w.Ref(c), referral.Start{Care: referral.Outpatient}) },
+		func() (flow.Case, error) {
+			return s.Start(ctx, w.Doctor, w.Ref(c), referral.Start{Care: referral.Outpatient})
+		},
 	} {
 		if c.State == state {
 			return c
@@ -117,4 +119,9 @@ func (w *World) NursingHome() (organization.Organization, organization.Healthcar
 	h, err := w.Organizations.SaveService(ctx, program, organization.HealthcareService{Org: o.ID, Department: d.ID, Name: "长期护理", Kind: organization.Inpatient, Specialty: "01", Active: true})
 	w.ok(err)
 	return o, h
+}
+
+// BelowAt is the service of another centre that takes patients down.
+func (w *World) BelowAt(o organization.Organization) organization.HealthcareService {
+	return w.serviceAt(o.ID)
 }
