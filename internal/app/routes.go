@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"yilian/internal/access"
@@ -124,7 +123,7 @@ func (a *App) frame(r *http.Request, actor access.Actor) (web.Frame, error) {
 	}
 	var items []web.Item
 	for _, it := range a.Site.Items() {
-		if len(it.Rights) == 0 || slices.ContainsFunc(it.Rights, func(x string) bool { return access.Has(role, access.Right(x)) }) {
+		if offered(role, it) {
 			items = append(items, it)
 		}
 	}

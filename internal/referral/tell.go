@@ -81,7 +81,15 @@ func appointment(done string, c flow.Case, r Record) message.Plain {
 // tell writes the patient a message about a step, in its transaction. A safe
 // contact hears the next step only; back-entries are silent.
 func (w *work) tell(ctx context.Context, action string) error {
-	p, ok := news(action, w.c, w.r)
+	c := w.c
+	if c.State == StateInReview { // a village's referral is read by its township centre
+		reviewer, err := organization.Get(ctx, w.tx, c.OwnerOrg)
+		if err != nil {
+			return err
+		}
+		c.From.OrgName = reviewer.Name
+	}
+	p, ok := news(action, c, w.r)
 	if !ok || w.c.Silent || w.s.Messages == nil {
 		return nil
 	}

@@ -134,11 +134,16 @@ func Size(size [2]int64) chromedp.Action[chromedp.Void] {
 }
 
 // Screenshot saves what the screen shows now as build/screens/<name>.png, for
-// people to look at. Parts that fade in are given time to settle.
+// people to look at. Parts that slide or fade in are waited for.
 func Screenshot(ctx context.Context, name string) {
 	t, _ := ctx.Value(testKey{}).(testing.TB)
 	t.Helper()
-	time.Sleep(350 * time.Millisecond)
+	const moving = "!document.documentElement || document.getAnimations().some(a => a.playState === 'running')"
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(30 * time.Millisecond) {
+		if busy, err := chromedp.Run(ctx, chromedp.Evaluate[bool](moving)); err != nil || !busy {
+			break
+		}
+	}
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {
 		err = save(name, png)
