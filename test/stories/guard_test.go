@@ -79,7 +79,7 @@ func TestVillageReview(t *testing.T) {
 	head.visit("/")
 	id := village.refer(r, "市四医院", "心血管内科")
 	village.visit("/referrals/" + id)
-	village.reads("院内审核")
+	village.reads("院内审核", "由水口山镇中心卫生院在") // the patient is told who reads it
 	village.shot("8-review")
 	head.readsIn("#todo", r.Name)
 	head.press("#todo tr", r.Name)

@@ -155,7 +155,7 @@ func (p *person) confirm() {
 func (p *person) fill(name, text string) {
 	p.t.Helper()
 	field := "[...document.querySelectorAll('main [name=" + name + "], #drawer [name=" + name + "]')].find(e => e.checkVisibility())"
-	p.until(field)
+	p.until(field + " && !document.querySelector('.htmx-request')")
 	webtest.Script(p, "let e="+field+"; e.scrollIntoView({block:'center',behavior:'instant'}); e.focus(); if (e.select) e.select()")
 	webtest.Key(p, text)
 }
@@ -171,6 +171,7 @@ func (p *person) choose(name, text string) {
 	p.t.Helper()
 	p.until("document.querySelector('select[name=" + name + "]')")
 	webtest.Script(p, "let e=document.querySelector('select[name="+name+"]'), o=[...e.options].find(o=>o.text.includes("+quote(text)+")); e.value=o.value; e.dispatchEvent(new Event('change',{bubbles:true}))")
+	p.until("!document.querySelector('.htmx-request')")
 }
 
 // tick clicks the radio button or box with a label.
@@ -229,10 +230,16 @@ func (p *person) misses(texts ...string) {
 func (p *person) shot(name string) {
 	p.t.Helper()
 	p.loaded()
+	p.fits(name)
+	webtest.Screenshot(p, "story-"+name+"-"+p.size)
+}
+
+// fits checks that nothing runs out of the screen sideways.
+func (p *person) fits(name string) {
+	p.t.Helper()
 	if wide := webtest.Eval[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 		p.t.Errorf("%s is %d px too wide on %s", name, wide, p.size)
 	}
-	webtest.Screenshot(p, "story-"+name+"-"+p.size)
 }
 
 // answer is what a request from the page got.

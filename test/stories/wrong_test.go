@@ -99,7 +99,7 @@ func TestWrongAppointment(t *testing.T) {
 
 	desk.phone().visit("/desk")
 	desk.fill("text", r.Number[:17]+"?"+kb.Enter)
-	desk.reads("身份证号码")
+	desk.until("document.querySelector('#desk [data-form-errors]')")
 	desk.shot("7-desk-number")
 	desk.fill("text", "000000"+kb.Enter)
 	desk.reads("没有找到待到诊的转诊单")
@@ -154,7 +154,7 @@ func TestNewResidentOnAPhone(t *testing.T) {
 	doctor.button("保存")
 	doctor.wrongs(map[string]string{"phone": "手机"})
 	doctor.fill("phone", "13900009999")
-	doctor.find("region", "skss", "水口山")
+	doctor.find("region", "sks", "水口山")
 	doctor.shot("9-filled")
 	doctor.button("保存")
 	doctor.reads("已为夏侯秀梅建档", "身份与医保")
