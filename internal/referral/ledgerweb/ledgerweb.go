@@ -33,7 +33,7 @@ func Routes(site *web.Site, s *referral.Service) {
 	site.Handle("GET /ledger/export", p.export)
 	site.Handle("GET /ledger/refusals", p.refusals)
 	site.Menu(web.Item{Group: "业务协同", Title: "转诊台账", Icon: "table", Path: "/ledger", Order: 23,
-		Rights: []string{string(access.ReferralRead), string(access.ReferralCount)}})
+		Rights: []string{string(access.ReferralCount)}})
 }
 
 // table is the page of the ledger.

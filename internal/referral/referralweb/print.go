@@ -51,16 +51,16 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request) error {
 	if !slices.Contains(papersOf(v), papers[i]) {
 		return errs.E(errs.Conflict, "转诊单 %s 现在是“%s”，还不能打印%s", v.Case.Number, stateTitle(v.Case.State), papers[i].title)
 	}
-	secret, err := p.printed(ctx, actor, v, papers[i])
+	secret, err := p.printed(ctx, actor, v, papers[i], "referral.print")
 	if err != nil {
 		return err
 	}
 	return web.Render(w, r, http.StatusOK, paperPage(v, papers[i], secret, p.Address))
 }
 
-// printed logs the print and returns the numbers that stand on paper in full
-// for who may see them.
-func (p *Pages) printed(ctx context.Context, actor access.Actor, v *view, k paper) (patient.Secret, error) {
+// printed logs the print or download and returns the numbers that stand on
+// paper in full for who may see them.
+func (p *Pages) printed(ctx context.Context, actor access.Actor, v *view, k paper, action string) (patient.Secret, error) {
 	var out patient.Secret
 	err := p.Service.DB.Tx(ctx, func(tx *db.Tx) error {
 		if access.Allowed(access.Role(actor.Role), access.PatientReveal, access.Care) {
@@ -70,7 +70,7 @@ func (p *Pages) printed(ctx context.Context, actor access.Actor, v *view, k pape
 			}
 		}
 		return p.Service.Audit.Append(ctx, tx, audit.Leaf{
-			Actor: actor, Action: "referral.print", Object: referral.Kind, ObjectID: v.Case.ID, Patient: v.Case.Patient,
+			Actor: actor, Action: action, Object: referral.Kind, ObjectID: v.Case.ID, Patient: v.Case.Patient,
 			Outcome: audit.OK, Detail: k.title + " " + v.Case.Number,
 		})
 	})

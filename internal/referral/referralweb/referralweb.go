@@ -41,6 +41,8 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /referrals/{id}/news", p.news)
 	site.Handle("GET /referrals/{id}/receipt", p.receipt)
 	site.Handle("GET /referrals/{id}/print/{paper}", p.print)
+	site.Handle("GET /referrals/{id}/print/file", p.printFile)
+	site.Handle("GET /referrals/{id}/file", p.saveFile)
 	site.Handle("GET /referrals/{id}/{action}", p.open)
 	site.Handle("POST /referrals/{id}/{action}", p.act)
 	site.Handle("GET /desk", p.desk)
