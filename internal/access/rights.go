@@ -25,15 +25,18 @@ const (
 	ContractSign Right = "contract.sign"
 	ContractRead Right = "contract.read"
 
-	ReferralCreate    Right = "referral.create"    // write, send, withdraw, answer, rearrange, acknowledge: the referring doctor
-	ReferralReview    Right = "referral.review"    // pass or return inside the referring institution
-	ReferralTriage    Right = "referral.triage"    // accept, ask, redirect, decline, arrange: the receiving centre
-	ReferralArrive    Right = "referral.arrive"    // register the arrival, no-show, reschedule
-	ReferralTreat     Right = "referral.treat"     // start, note, complete: the receiving department
-	ReferralReceive   Right = "referral.receive"   // accept, arrange and register at a primary institution, which has no referral centre
-	ReferralEmergency Right = "referral.emergency" // acknowledge and divert an emergency
-	ReferralRead      Right = "referral.read"      // open a case
-	ReferralCount     Right = "referral.count"     // see counts without persons
+	ReferralCreate     Right = "referral.create"     // write, send, withdraw, answer, rearrange, acknowledge: the referring doctor
+	ReferralReview     Right = "referral.review"     // pass or return inside the referring institution
+	ReferralTriage     Right = "referral.triage"     // accept, ask, redirect, decline, arrange: the receiving centre
+	ReferralArrive     Right = "referral.arrive"     // register the arrival, no-show, reschedule
+	ReferralTreat      Right = "referral.treat"      // start, note, complete: the receiving department
+	ReferralReceive    Right = "referral.receive"    // accept, arrange and register at a primary institution, which has no referral centre
+	ReferralDown       Right = "referral.down"       // the list of in-patients who may be sent down
+	ReferralFollow     Right = "referral.follow"     // the list of patients whom one has sent down
+	ReferralCapability Right = "referral.capability" // declare what a centre can take from above
+	ReferralEmergency  Right = "referral.emergency"  // acknowledge and divert an emergency
+	ReferralRead       Right = "referral.read"       // open a case
+	ReferralCount      Right = "referral.count"      // see counts without persons
 
 	ConsultAsk    Right = "consult.ask"    // ask a specialist, supply, withdraw, close, convert: primary care
 	ConsultAnswer Right = "consult.answer" // answer, ask back, decline: the asked department
@@ -98,15 +101,18 @@ var rights = map[Right][]grant{
 	ContractSign: {{primary, []Relation{Own}}},
 	ContractRead: {{slices.Concat(primary, hospital, []Role{ReferralCenter, MedicalAffairs, AllianceOffice}), []Relation{Own, Care}}, {bureaus, []Relation{Region}}},
 
-	ReferralCreate:    {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Own}}},
-	ReferralReview:    {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs}, []Relation{Own}}},
-	ReferralTriage:    {{[]Role{ReferralCenter}, []Relation{Own}}},
-	ReferralArrive:    {{[]Role{Registration, ReferralCenter, Emergency, OnCall}, []Relation{Own}}},
-	ReferralTreat:     {{slices.Concat(hospital, primary, []Role{Emergency}), []Relation{Own}}},
-	ReferralReceive:   {{[]Role{TownshipDoctor, TownshipHead}, []Relation{Own}}},
-	ReferralEmergency: {{slices.Concat(receiving, hospital), []Relation{Own}}},
-	ReferralRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
-	ReferralCount:     {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
+	ReferralCreate:     {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Own}}},
+	ReferralReview:     {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs}, []Relation{Own}}},
+	ReferralTriage:     {{[]Role{ReferralCenter}, []Relation{Own}}},
+	ReferralArrive:     {{[]Role{Registration, ReferralCenter, Emergency, OnCall}, []Relation{Own}}},
+	ReferralTreat:      {{slices.Concat(hospital, primary, []Role{Emergency}), []Relation{Own}}},
+	ReferralReceive:    {{[]Role{TownshipDoctor, TownshipHead}, []Relation{Own}}},
+	ReferralDown:       {{slices.Concat(hospital, []Role{ReferralCenter}), []Relation{Own}}},
+	ReferralFollow:     {{hospital, []Relation{Own}}},
+	ReferralCapability: {{[]Role{TownshipHead}, []Relation{Own}}},
+	ReferralEmergency:  {{slices.Concat(receiving, hospital), []Relation{Own}}},
+	ReferralRead:       {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
+	ReferralCount:      {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
 
 	ConsultAsk:    {{primary, []Relation{Own}}},
 	ConsultAnswer: {{slices.Concat(hospital, []Role{Emergency}), []Relation{Own}}},

@@ -261,7 +261,7 @@ type Rate struct{ Kept, Due int64 }
 // Following returns the patients whom the actor has sent down and who are
 // still under way, those with a question first, then the next follow-up.
 func (s *Service) Following(ctx context.Context, actor access.Actor) (out Following, err error) {
-	if err := access.Require(actor, access.ReferralTreat, access.Own); err != nil {
+	if err := access.Require(actor, access.ReferralFollow, access.Own); err != nil {
 		return out, err
 	}
 	err = s.DB.View(ctx, func(tx *db.Tx) error {

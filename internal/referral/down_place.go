@@ -59,7 +59,7 @@ func CapabilityOf(ctx context.Context, tx *db.Tx, org string) (c Capability, ok 
 // SaveCapability declares what the actor's own institution can take. Its head
 // does that.
 func (s *Service) SaveCapability(ctx context.Context, actor access.Actor, c Capability) error {
-	if err := access.Require(actor, access.OrganizationEdit, access.Own); err != nil {
+	if err := access.Require(actor, access.ReferralCapability, access.Own); err != nil {
 		return err
 	}
 	c.Org = actor.Org
@@ -259,7 +259,7 @@ func (s *Service) candidateRule(ctx context.Context, tx *db.Tx, actor access.Act
 // DownCandidates returns the in-patients of the actor's institution who may be
 // sent down, with the place below. A ward doctor sees his department's.
 func (s *Service) DownCandidates(ctx context.Context, actor access.Actor) (out []DownCandidate, err error) {
-	if err := access.Require(actor, access.ReferralRead, access.Own); err != nil {
+	if err := access.Require(actor, access.ReferralDown, access.Own); err != nil {
 		return nil, err
 	}
 	err = s.DB.View(ctx, func(tx *db.Tx) error {
