@@ -126,7 +126,7 @@ func listView(p listPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Filter.Text, Placeholder: "姓名或拼音首字母"}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Filter.Text, Placeholder: "姓名或拼音首字母", Attrs: templ.Attributes{"aria-label": "姓名或拼音首字母"}}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -661,7 +661,7 @@ func pick(p signPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Query, Autofocus: true, Placeholder: "姓名、拼音首字母、证件号或后四位"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Query, Autofocus: true, Placeholder: "姓名、拼音首字母、证件号或后四位", Attrs: templ.Attributes{"aria-label": "找患者"}}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

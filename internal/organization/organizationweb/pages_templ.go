@@ -101,7 +101,7 @@ func listView(p listPage) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Filter.Text, Placeholder: "机构名称"}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Input(web.Control{Name: "q", Value: p.Filter.Text, Placeholder: "机构名称", Attrs: templ.Attributes{"aria-label": "机构名称"}}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
