@@ -39,6 +39,24 @@ type request struct {
 
 	Interactions int
 	ElapsedMS    int64
+	Returned     string // what the reviewer wants corrected
+}
+
+// returned is what the reviewer wrote who gave a draft back last.
+func returned(v *view) string {
+	for _, e := range slices.Backward(v.Timeline) {
+		switch e.Action {
+		case referral.ActReturn:
+			text := e.Name + "退回修改：" + e.ReasonTitle
+			if e.Comment != "" {
+				text += "，" + e.Comment
+			}
+			return text
+		case referral.ActSubmit:
+			return ""
+		}
+	}
+	return ""
 }
 
 func (q request) value(name string) string { return q.Values.Get(name) }
@@ -75,7 +93,7 @@ func (p *Pages) newForm(w http.ResponseWriter, r *http.Request) error {
 		if v.Case.State != referral.StateDraft {
 			return web.Redirect(w, r, "/referrals/"+draft)
 		}
-		id, q.Draft, q.Values = v.Case.Patient, v.Case, saved(v.Full)
+		id, q.Draft, q.Values, q.Returned = v.Case.Patient, v.Case, saved(v.Full), returned(v)
 	}
 	if err := p.fill(ctx, &q, id); err != nil {
 		return err
