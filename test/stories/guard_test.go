@@ -97,7 +97,7 @@ func TestVillageReview(t *testing.T) {
 	village.reads("请补充血压")
 	village.shot("8-returned")
 	village.act("继续填写")
-	village.reads("① 病情与诊断")
+	village.reads("① 病情与诊断", "退回修改：资料不完整，请补充血压。")
 	village.button("生命体征")
 	village.fill("systolic", "148")
 	village.fill("diastolic", "92")

@@ -86,7 +86,7 @@ func (p *person) loaded() {
 
 // patience is when a story gives up. It is no measurement: everything polls and
 // goes on at once.
-const patience = 10 * time.Second
+const patience = 45 * time.Second
 
 // until waits until a JavaScript expression is true on the page.
 func (p *person) until(js string) {
