@@ -79,6 +79,14 @@ const (
 	Look     Purpose = "look" // opening the page
 )
 
+// Title is the purpose in words, for the audit pages.
+func (p Purpose) Title() string {
+	return map[Purpose]string{
+		Treat: "诊疗", Refer: "转诊", Consult: "转诊前咨询", Register: "建档", FollowUp: "随访", SignUp: "签约",
+		Print: "打印", Reveal: "查看证件和电话", Look: "打开档案",
+	}[p]
+}
+
 // Grant is a positive decision.
 type Grant struct {
 	Basis     Basis

@@ -169,3 +169,11 @@ func TestResidentSeesHimselfAndHisChild(t *testing.T) {
 		}
 	})
 }
+
+func TestEveryPurposeHasItsWord(t *testing.T) {
+	for _, p := range []access.Purpose{access.Treat, access.Refer, access.Consult, access.Register, access.FollowUp, access.SignUp, access.Print, access.Reveal, access.Look} {
+		if p.Title() == "" {
+			t.Errorf("purpose %s has no title", p)
+		}
+	}
+}

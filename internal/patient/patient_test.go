@@ -230,7 +230,7 @@ func TestRevealNeedsRelationAndLeavesALeaf(t *testing.T) {
 		}
 		_ = d.View(ctx, func(tx *db.Tx) error {
 			leaves, err := audit.Search(ctx, tx, audit.Filter{Patient: p.ID, Action: "patient.reveal"})
-			if err != nil || len(leaves) != 1 || strings.Contains(leaves[0].Detail, zhang) {
+			if err != nil || len(leaves) != 1 || strings.Contains(leaves[0].Detail, zhang) || !strings.Contains(leaves[0].Detail, access.Reveal.Title()) {
 				t.Errorf("leaves %+v %v", leaves, err)
 			}
 			return nil
