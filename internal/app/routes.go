@@ -12,6 +12,7 @@ import (
 	"yilian/internal/alliance/allianceweb"
 	"yilian/internal/audit/auditweb"
 	"yilian/internal/calendar/calendarweb"
+	"yilian/internal/calls/callsweb"
 	"yilian/internal/consult"
 	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
@@ -33,7 +34,8 @@ import (
 
 // caseKinds says where the cases of each kind are opened.
 var caseKinds = map[string]home.Kind{
-	referral.Kind: {Path: "/referrals", Topic: "referral"},
+	referral.Kind:        {Path: "/referrals", Topic: "referral"},
+	referral.ConsentKind: {Path: "/emergency/consents", Topic: "referral"},
 	consult.Kind:  {Path: "/consults", Topic: "consult"},
 }
 
@@ -55,6 +57,7 @@ func (a *App) routes() {
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
+	callsweb.Routes(site, &callsweb.Pages{Service: a.Calls, Flow: a.Flow})
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
 	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection)
@@ -120,6 +123,9 @@ func (a *App) frame(r *http.Request, actor access.Actor) (web.Frame, error) {
 	}
 	if a.Config.Demo {
 		f.Banner = "演示数据：人员均为虚构，请勿录入真实信息"
+	}
+	if access.Has(role, access.ReferralEmergency) {
+		f.Alarm, f.AlarmTopic = referralweb.AlarmPath, referralweb.AlarmTopic
 	}
 	var items []web.Item
 	for _, it := range a.Site.Items() {

@@ -14,7 +14,7 @@ import (
 
 // objects are the kinds of things that leaves name.
 var objects = map[string]string{
-	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单", "consult": "咨询单",
+	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单", "consent_task": "补办知情同意", "consult": "咨询单",
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
@@ -49,7 +49,8 @@ var actions = map[string]string{
 	"calendar.upload": "上传工作日历", "keys.rotate": "更换密钥",
 	"job.retry": "重新执行后台任务", "audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
 	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
-	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.send_emergency": "急诊转诊", "referral.save": "保存草稿", "referral.refuse_consent": "登记患者拒绝转诊", "referral.discard": "作废草稿",
+	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.send_emergency": "紧急转诊", "referral.back_entry": "急诊补录", "referral.acknowledge_phone": "登记电话确认接收", "referral.divert_from": "急诊改送（转出方）",
+	"consent_task.open": "急诊待补知情同意", "consent_task.sign": "补办知情同意", "consent_task.drop": "不再需要补办知情同意", "consent_task.claim": "接手补办知情同意", "consent_task.overdue": "补办知情同意超时提醒", "rescue.list": "修改急救呼叫名单", "referral.save": "保存草稿", "referral.refuse_consent": "登记患者拒绝转诊", "referral.discard": "作废草稿",
 	"referral.pass": "院内审核通过", "referral.return": "院内审核退回", "referral.accept": "受理转诊", "referral.ask": "要求补充资料",
 	"referral.redirect": "改转", "referral.decline": "退回转诊", "referral.withdraw": "撤回转诊", "referral.answer": "补充资料",
 	"referral.arrange": "安排就诊", "referral.defer": "候诊/候床", "referral.arrive": "登记到诊", "referral.reschedule": "改约",
@@ -63,6 +64,8 @@ var actions = map[string]string{
 	"consult.decline": "退回咨询", "consult.elsewhere": "咨询另问他科", "consult.withdraw": "撤回咨询", "consult.convert": "咨询转为转诊",
 	"consult.convert_for": "按授权将咨询转为转诊", "consult.close": "咨询评价并结案", "consult.end": "结束咨询", "consult.death": "患者死亡结束咨询",
 	"consult.print": "打印咨询答复单",
+	"referral.ledger.export": "导出转诊台账", "referral.file": "下载转诊档案", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
+	"certificate.issue": "开具转诊证明", "certificate.void": "作废转诊证明", "certificate.print": "打印转诊证明",
 }
 
 // states are the states of a case, as they stand in the detail of its moves.

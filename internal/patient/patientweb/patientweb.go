@@ -341,7 +341,7 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	})
 	if errs.Is(err, errs.Forbidden) && access.May(who, access.PatientBreak, access.Any) {
-		return web.Render(w, r, http.StatusForbidden, closedView(id, err.Error()))
+		return web.Render(w, r, http.StatusForbidden, closedView(id, err.Error(), may(r.Context(), access.ReferralCreate)))
 	}
 	if err != nil {
 		return err

@@ -71,8 +71,19 @@
 		app.all('[data-sound-silent]').forEach(function (x) { x.hidden = !rings || ready(); });
 	}
 
-	app.preparing.push(look);
+	// ---- seconds: how long somebody waits, when the next is called
+	var skew = 0;
+	function words(ms) { var s = Math.max(0, Math.floor(ms / 1000)); return s < 60 ? s + ' 秒' : s < 3600 ? Math.floor(s / 60) + ' 分 ' + s % 60 + ' 秒' : Math.floor(s / 3600) + ' 小时 ' + Math.floor(s % 3600 / 60) + ' 分'; }
+	function count() {
+		var now = Date.now() + skew;
+		app.all('[data-since]').forEach(function (x) { x.textContent = '已等待 ' + words(now - x.dataset.since); });
+		app.all('[data-until]').forEach(function (x) { x.textContent = +x.dataset.until > now ? '，' + words(x.dataset.until - now) + '后呼叫下一位' : '，正在呼叫下一位'; });
+	}
+
+	app.preparing.push(look, count);
 	app.starting.push(function () {
+		if (document.body.dataset.now) skew = document.body.dataset.now - Date.now();
+		setInterval(count, 1000);
 		if (!place()) return;
 		if (wanted()) wake().then(look, look);
 		setInterval(look, 1000);
