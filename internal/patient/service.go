@@ -289,7 +289,7 @@ func (s *Service) RevealTx(ctx context.Context, tx *db.Tx, actor access.Actor, i
 	if err != nil {
 		return Secret{}, err
 	}
-	return secret, s.leaf(ctx, tx, actor, "patient.reveal", id, "查看完整证件号码和电话，用途：" + purpose.Title())
+	return secret, s.leaf(ctx, tx, actor, "patient.reveal", id, "查看完整证件号码和电话，用途："+purpose.Title())
 }
 
 // Get returns a person, masked. It makes no access decision: the caller has
