@@ -49,7 +49,7 @@ func (p *person) print(name string) string {
 }
 
 // The four papers of a referral.
-func TestPapers(t *testing.T) {
+func TestPrints(t *testing.T) {
 	c := stage(t)
 	r := c.w.settle(t, "完颜桂香", "1953-03-03")
 	doctor, centre, desk, treating := c.comes("yisheng"), c.comes("zhuanzhen"), c.comes("guahao"), c.comes("keshi")

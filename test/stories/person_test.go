@@ -3,7 +3,6 @@ package stories_test
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -286,13 +285,4 @@ func (p *person) refer(r resident, hospital, department string) string {
 	}
 	id, _, _ := strings.Cut(tail, "/")
 	return id
-}
-
-// step takes an action of a case that other stories show on the screen.
-func (p *person) step(id, action string, version int, pairs ...string) {
-	p.t.Helper()
-	got := p.post("/referrals/"+id+"/"+action, append(pairs, "version", strconv.Itoa(version))...)
-	if got.Status != 200 {
-		p.t.Fatalf("%s by %s: %d %s", action, p.login, got.Status, got.Text)
-	}
 }

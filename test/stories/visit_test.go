@@ -110,5 +110,7 @@ func TestRefusal(t *testing.T) {
 	if !strings.Contains(doctor.text(), r.Number) {
 		t.Error("the paper does not carry the identity number in full")
 	}
-	doctor.shot("6-refusal-paper")
+	if text := doctor.print("refusal"); !strings.Contains(text, "患者拒绝转诊") {
+		t.Errorf("the paper does not show its status: %s", text)
+	}
 }
