@@ -42,7 +42,7 @@ var ranks = [][]string{
 	{"alliance"},
 	{"alliance/alliancetest"},
 	// 4 care
-	{"contract", "consent", "rescue", "schedule"},
+	{"contract", "consent", "rescue", "schedule", "calls"},
 	{"referral"},
 	{"consult"},
 	{"people", "referral/referralcount", "referral/ledger"},
@@ -52,7 +52,7 @@ var ranks = [][]string{
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "referral/ledgerweb", "consult/consultweb", "schedule/scheduleweb"},
+		"referral/referralweb", "referral/ledgerweb", "calls/callsweb", "consult/consultweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

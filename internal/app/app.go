@@ -13,6 +13,7 @@ import (
 	"yilian/internal/alliance"
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
+	"yilian/internal/calls"
 	"yilian/internal/consult"
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
@@ -54,6 +55,7 @@ type App struct {
 	Messages      *message.Service
 	Contracts     *contract.Service
 	Referrals     *referral.Service
+	Calls         *calls.Service
 	Consults      *consult.Service
 	Site          *web.Site
 }
@@ -143,6 +145,8 @@ func (a *App) assemble() {
 		Patients: a.Patients, Messages: a.Messages, Referrals: a.Referrals,
 	}
 	a.Referrals.OnDeath = a.Consults.EndForDeath
+	a.Calls = &calls.Service{DB: a.DB, Keys: a.Keys, Audit: a.Audit, Calendar: a.Calendar, Queue: a.Queue}
+	a.Calls.Init()
 	a.periodic()
 }
 
@@ -153,6 +157,8 @@ func (a *App) periodic() {
 	a.Queue.Every("calendar.missing", 24*time.Hour, a.missingYear)
 	a.Queue.Title("calendar.missing", "提醒导入工作日历")
 	a.Queue.Title("account.sweep", "清理过期会话")
+	a.Queue.Every(referral.MorningJob, referral.MorningEvery, a.Referrals.Morning)
+	a.Queue.Title(referral.MorningJob, "下转候选晨间通知")
 	a.Queue.Title("message.sweep", "清理过期通知")
 }
 

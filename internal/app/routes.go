@@ -34,9 +34,11 @@ import (
 
 // caseKinds says where the cases of each kind are opened.
 var caseKinds = map[string]home.Kind{
-	referral.Kind:        {Path: "/referrals", Topic: "referral"},
-	referral.ConsentKind: {Path: "/emergency/consents", Topic: "referral"},
-	consult.Kind:  {Path: "/consults", Topic: "consult"},
+	referral.QuestionKind: {Path: "/down-questions", Topic: "referral"},
+	referral.DownListKind: {Path: "/down-candidates", Topic: "referral"},
+	referral.Kind:         {Path: "/referrals", Topic: "referral"},
+	referral.ConsentKind:  {Path: "/emergency/consents", Topic: "referral"},
+	consult.Kind:          {Path: "/consults", Topic: "consult"},
 }
 
 // routes registers every page. The order does not matter; the menu sorts by
