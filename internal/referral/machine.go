@@ -75,14 +75,10 @@ const (
 	ActAcknowledgePhone = "acknowledge_phone" // the sender records that the other side has confirmed
 )
 
-// later lists the actions whose use cases come with waiting lists. They stand
-// in the machine, so that its clocks and exits are checked as a whole; pages leave them out.
-var later = []string{ActDefer}
-
 // Usable reports whether an action has a use case, so that pages offer it.
 // Saving is not a button of its own: the form does it.
 func Usable(action string) bool {
-	return action != ActSave && !slices.Contains(later, action)
+	return action != ActSave
 }
 
 func clock(state string) string    { return "referral.clock." + state }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"yilian/internal/access"
+	"yilian/internal/calendar"
 	"yilian/internal/consent"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
@@ -234,6 +235,9 @@ func (r *random) visit(actor access.Actor, action string, ref referral.Ref) (flo
 	switch action {
 	case referral.ActArrange:
 		return s.Arrange(ctx, actor, ref, r.appointment())
+	case referral.ActDefer:
+		promised := calendar.DateOf(w.Now).AddDays(rapid.IntRange(1, 30).Draw(r.rt, "promised"))
+		return s.Defer(ctx, actor, ref, referral.Deferral{Reason: "no_bed", PromisedOn: string(promised)})
 	case referral.ActReschedule:
 		return s.Reschedule(ctx, actor, ref, r.appointment(), "equipment", "")
 	case referral.ActNoShow:

@@ -190,6 +190,10 @@ type Arrangement struct {
 	Location   string // 楼层诊室; empty: the department's
 	Phone      string // empty: the department's, else the referral phone
 	Code       string // one-time arrival code; set by the program
+
+	Slot  string   // place of the schedule: department, doctor, time and location come from it; empty: a free time
+	Exams []string // slots of exams
+	Bed   bool     // a bed of the department from the day on
 }
 
 // Arrival is what the registration desk checks: the code or the ID number, and

@@ -18,6 +18,7 @@ import (
 	"yilian/internal/message"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
+	"yilian/internal/schedule"
 )
 
 // Service holds the use cases of referrals: each method is one transaction.
@@ -32,6 +33,9 @@ type Service struct {
 	Queue    *jobs.Queue
 	Patients *patient.Service
 	Messages *message.Service
+
+	// Schedules gives places and beds; nil: appointments are free times only.
+	Schedules *schedule.Service
 
 	// OnDeath lets modules above stop what they have planned for a patient.
 	OnDeath func(ctx context.Context, tx *db.Tx, patient string, c flow.Case) error
@@ -49,6 +53,7 @@ func (s *Service) Init() error {
 	s.initEmergency()
 	s.Queue.Title(reminderJob, "就诊前提醒患者")
 	jobs.Handle(s.Queue, reminderJob, s.remind)
+	s.followSchedule()
 	if err := s.declareDown(); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (w *work) act(ctx context.Context, action string, mv flow.Move) error {
 	}
 	w.c, w.was = c, c
 	w.book(before, action)
+	if err := w.settle(ctx, before, action); err != nil {
+		return err
+	}
 	if err := w.s.update(ctx, w.tx, w.r); err != nil {
 		return err
 	}

@@ -35,6 +35,8 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 		return who("您的医生已补充资料", to, "答复是否接收")
 	case ActAccept:
 		return who(to+"已同意接收您", to, "安排就诊时间并通知您")
+	case ActDefer:
+		return deferred(c), true
 	case ActRedirect, ActHandOn:
 		return who("经联系，改由"+to+"接收您", to, "答复并安排")
 	case ActDecline, ActDeclineDown:

@@ -35,10 +35,15 @@ func (s *Service) Reschedule(ctx context.Context, actor access.Actor, ref Ref, a
 	})
 }
 
-// appoint checks and stores an appointment, moves the case, and plans the
-// reminder. The due time is the appointment plus the policy's grace.
+// appoint checks an appointment, reserves what it names, and stores it. The due
+// time is the appointment plus the policy's grace.
 func (w *work) appoint(ctx context.Context, action string, a Arrangement, mv flow.Move, f *errs.Form) error {
-	a.check(w.tx.Now, f)
+	if err := w.fromSlot(ctx, &a, f); err != nil {
+		return err
+	}
+	if a.Slot == "" { // a slot that is over is refused with the next ones
+		a.check(w.tx.Now, f)
+	}
 	to, err := w.where(ctx, &a, f)
 	if err != nil {
 		return err
@@ -46,6 +51,15 @@ func (w *work) appoint(ctx context.Context, action string, a Arrangement, mv flo
 	if err := f.Err(); err != nil {
 		return err
 	}
+	if err := w.reserve(ctx, a); err != nil {
+		return err
+	}
+	return w.appointed(ctx, action, a, to, mv)
+}
+
+// appointed stores an appointment whose place is reserved, moves the case and
+// plans the reminder.
+func (w *work) appointed(ctx context.Context, action string, a Arrangement, to flow.Party, mv flow.Move) (err error) {
 	a.Code = w.r.Arrangement.Code
 	if a.Code == "" {
 		if a.Code, err = newCode(ctx, w.tx, w.c.To.Org); err != nil {

@@ -195,6 +195,11 @@ func readAppointment(scan db.Scan) (a Appointment, err error) {
 	return a, err
 }
 
+// GetAppointment reads one appointment.
+func GetAppointment(ctx context.Context, tx *db.Tx, id string) (Appointment, error) {
+	return getAppointment(ctx, tx, id)
+}
+
 func getAppointment(ctx context.Context, tx *db.Tx, id string) (Appointment, error) {
 	return db.Get(ctx, tx, "这个预约", readAppointment, `SELECT `+appointmentColumns+appointmentFrom+`WHERE a.id = $1`, id)
 }
