@@ -28,6 +28,7 @@ import (
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
 	"yilian/internal/region"
+	"yilian/internal/schedule"
 	"yilian/internal/web"
 	"yilian/profiles"
 )
@@ -54,6 +55,7 @@ type App struct {
 	Accounts      *account.Service
 	Messages      *message.Service
 	Contracts     *contract.Service
+	Schedules     *schedule.Service
 	Referrals     *referral.Service
 	Calls         *calls.Service
 	Consults      *consult.Service
@@ -136,9 +138,11 @@ func (a *App) assemble() {
 	}
 	a.Messages = message.New(a.DB, a.Keys, a.Audit, a.Queue, message.Page{}, message.Options{})
 	a.Contracts = &contract.Service{DB: a.DB, Audit: a.Audit, Policy: a.Book, Patients: a.Patients}
+	a.Schedules = &schedule.Service{DB: a.DB, Policy: a.Book, Calendar: a.Calendar, Audit: a.Audit, Queue: a.Queue}
+	a.Schedules.Init()
 	a.Referrals = &referral.Service{
 		DB: a.DB, Flow: a.Flow, Book: a.Book, Access: a.Access, Audit: a.Audit, Keys: a.Keys, Queue: a.Queue,
-		Patients: a.Patients, Messages: a.Messages,
+		Patients: a.Patients, Messages: a.Messages, Schedules: a.Schedules,
 	}
 	a.Consults = &consult.Service{
 		DB: a.DB, Flow: a.Flow, Book: a.Book, Access: a.Access, Audit: a.Audit, Keys: a.Keys,

@@ -29,6 +29,7 @@ import (
 	"yilian/internal/referral"
 	"yilian/internal/referral/ledgerweb"
 	"yilian/internal/referral/referralweb"
+	"yilian/internal/schedule/scheduleweb"
 	"yilian/internal/web"
 )
 
@@ -60,6 +61,7 @@ func (a *App) routes() {
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
 	callsweb.Routes(site, &callsweb.Pages{Service: a.Calls, Flow: a.Flow})
+	scheduleweb.Routes(site, a.Schedules)
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
 	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection)

@@ -139,6 +139,9 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.live(ctx); err != nil {
 		return fmt.Errorf("demo referrals: %w", err)
 	}
+	if err := s.offer(ctx); err != nil {
+		return fmt.Errorf("demo schedules: %w", err)
+	}
 	return nil
 }
 
