@@ -50,9 +50,15 @@ var actions = map[string]action{
 	referral.ActRedirect:      {"arrow-forward-up", false, "已转介，对方已收到通知", redirect},
 	referral.ActHandOn:        {"arrow-forward-up", false, "已转介，对方已收到通知", redirect},
 	referral.ActDecline:       {"x", false, "已退回，原因和建议已送转诊医生", decline},
+	referral.ActDeclineDown:   {"x", false, "已退回，原因和建议已送原主治医生", decline},
 	referral.ActElsewhere:     {"send", false, "已另转他院", elsewhere},
 	referral.ActArrange:       {"calendar-plus", false, "已安排就诊，到诊码已发给患者", arrange},
 	referral.ActReschedule:    {"calendar-time", false, "已改期，患者已收到通知", reschedule},
+	referral.ActAcknowledgeED: {"check", true, "已确认接收，呼叫停止。请准备接诊", func(c call) (flow.Case, error) {
+		return c.p.Service.AcknowledgeEmergency(c.ctx, c.actor, c.ref, c.comment())
+	}},
+	referral.ActDivert:        {"arrow-forward-up", false, "已改送，新的接收医院已收到通知", divert},
+	referral.ActDivertFrom:    {"arrow-forward-up", false, "已改送，新的接收医院已收到通知", divert},
 	referral.ActArrive:        {"door-enter", false, "到诊登记完成，已通知接诊科室", arrive},
 	referral.ActNoShow:        {"calendar-off", false, "已登记未到诊，转诊医生会联系患者", func(c call) (flow.Case, error) { return c.p.Service.NoShow(c.ctx, c.actor, c.ref, c.comment()) }},
 	referral.ActRearrange:     {"refresh", false, "已请接收机构重新安排", reasoned((*referral.Service).Rearrange)},
@@ -104,6 +110,12 @@ func answerCancel(c call) (flow.Case, error) {
 
 func redirect(c call) (flow.Case, error) {
 	return c.p.Service.Redirect(c.ctx, c.actor, c.ref, referral.Redirect{
+		Service: c.text("target_service"), AgreedBy: c.text("agreed_by"), AgreedHow: c.text("agreed_how"), Reason: c.reason(), Comment: c.comment(),
+	})
+}
+
+func divert(c call) (flow.Case, error) {
+	return c.p.Service.Divert(c.ctx, c.actor, c.ref, referral.Redirect{
 		Service: c.text("target_service"), AgreedBy: c.text("agreed_by"), AgreedHow: c.text("agreed_how"), Reason: c.reason(), Comment: c.comment(),
 	})
 }
@@ -181,8 +193,7 @@ func elsewhere(c call) (flow.Case, error) {
 	if err != nil {
 		return flow.Case{}, err
 	}
-	need := referral.Need{Patient: full.Case.Patient, Diagnosis: full.Record.Diagnosis, Urgency: full.Case.Urgency}
-	targets, err := c.p.Service.Targets(c.ctx, c.actor, need)
+	targets, err := c.p.elsewhereTargets(c.ctx, c.actor, full)
 	if err != nil {
 		return flow.Case{}, err
 	}

@@ -19,7 +19,7 @@ import (
 type paper struct{ code, title string }
 
 var papers = []paper{
-	{"form", "双向转诊（转出）单"}, {"reply", "双向转诊（回转）单"}, {"consent", "转诊知情同意书"}, {"refusal", "拒绝转诊告知书"},
+	{"form", "双向转诊（转出）单"}, {"reply", "双向转诊（回转）单"}, {"consent", "转诊知情同意书"}, {"refusal", "拒绝转诊告知书"}, {"handover", "转运交接单"},
 }
 
 // papersOf are the papers that a case has in its present state.
@@ -31,6 +31,8 @@ func papersOf(v *view) []paper {
 			return v.Record.CompletedAt.IsZero()
 		case "refusal":
 			return !refused
+		case "handover":
+			return v.Rescue == nil || refused
 		}
 		return refused
 	})
@@ -87,10 +89,17 @@ func paperOptions(v *view, k paper, address string) web.PaperOptions {
 	case "form":
 		o.Signatures, o.Seals = []string{"转诊医生"}, []string{"转出机构（盖章）"}
 		o.Note = "模板 2026-1。依据《国家基本公共卫生服务规范》双向转诊（转出）单；存根由转出机构留存，正联交接收机构。"
+		if v.Down != nil {
+			o.Title, o.Signatures = "双向转诊（下转）单", []string{"原主治医生"}
+			o.Note = "模板 2026-1。继续治疗计划随患者交接收机构，原主治医生下转后继续指导。"
+		}
 	case "reply":
 		o.Institution = v.Case.To.OrgName
 		o.Signatures, o.Seals = []string{"接诊医生"}, []string{"接收机构（盖章）"}
 		o.Note = "模板 2026-1。依据《国家基本公共卫生服务规范》双向转诊（回转）单；存根由接收机构留存，正联交转出机构。"
+	case "handover":
+		o.Signatures = []string{"交方医护", "接方医护", "家属"}
+		o.Note = "模板 2026-1。随车携带，到院交接时双方签字；转出机构、接收机构各留一份。"
 	case "consent":
 		o.Signatures = []string{"患者（或监护人、被授权人）", "与患者关系", "经治医生", "见证人"}
 		o.Seals = []string{"医疗机构（盖章）"}

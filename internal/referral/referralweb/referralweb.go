@@ -28,6 +28,8 @@ type Pages struct {
 	// Measured is told how many interactions and how much time a doctor needed
 	// from an open patient to a submitted referral; nil: nobody listens.
 	Measured func(ctx context.Context, interactions int, elapsed time.Duration)
+
+	door doorkeeper // of one-time links
 }
 
 // Routes registers the pages and their menu.
@@ -45,6 +47,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /referrals/{id}/file", p.saveFile)
 	site.Handle("GET /referrals/{id}/{action}", p.open)
 	site.Handle("POST /referrals/{id}/{action}", p.act)
+	downRoutes(site, p)
 	site.Handle("GET /desk", p.desk)
 	site.Handle("POST /desk/find", p.find)
 	site.Handle("POST /desk/{id}", p.register)
@@ -55,6 +58,7 @@ func Routes(site *web.Site, p *Pages) {
 		}
 		return out
 	}
+	p.emergencyRoutes(site)
 	site.Menu(
 		web.Item{Group: "业务协同", Title: "双向转诊", Icon: "arrows-exchange", Path: "/referrals", Order: 20, Rights: rights(access.ReferralRead)},
 		web.Item{Group: "业务协同", Title: "到诊登记", Icon: "door-enter", Path: "/desk", Order: 21, Rights: rights(access.ReferralArrive)},

@@ -137,17 +137,22 @@ var usually = map[string]string{
 	referral.StateInReview: referral.ActPass, referral.StateSubmitted: referral.ActAccept, referral.StateAwaitingInfo: referral.ActAnswer,
 	referral.StateAccepted: referral.ActArrange, referral.StateArranged: referral.ActArrive, referral.StateNoShow: referral.ActRearrange,
 	referral.StateArrived: referral.ActStart, referral.StateInCare: referral.ActComplete, referral.StateCompleted: referral.ActAcknowledge,
-	referral.StateDeclined: referral.ActElsewhere,
+	referral.StateDeclined: referral.ActElsewhere, referral.StateTransferring: referral.ActArrive,
 }
 
-func usual(v *view, a flow.Action) bool { return usually[v.Case.State] == a.Name }
+func usual(v *view, a flow.Action) bool {
+	if v.Case.State == referral.StateTransferring && v.Rescue != nil && !v.Rescue.Acknowledged() && v.Actor.Org == v.Case.To.Org {
+		return a.Name == referral.ActAcknowledgeED
+	}
+	return usually[v.Case.State] == a.Name
+}
 
 // offered are the actions with a page of this package, the usual one first,
 // those that end the case last.
 func offered(v *view) []flow.Action {
 	list := slices.DeleteFunc(slices.Clone(v.Actions), func(a flow.Action) bool {
 		_, ok := actions[a.Name]
-		return !ok && a.Name != referral.ActSubmit
+		return !ok && a.Name != referral.ActSubmit && a.Name != referral.ActEmergency && a.Name != referral.ActCompleteDown
 	})
 	rank := func(a flow.Action) int {
 		switch {
@@ -276,6 +281,8 @@ func (p *Pages) prepare(ctx context.Context, v *view, a flow.Action, typed url.V
 	switch a.Name {
 	case referral.ActArrange, referral.ActReschedule:
 		return p.appointments(ctx, v)
+	case referral.ActDivert, referral.ActDivertFrom:
+		return p.diversions(ctx, v)
 	case referral.ActRedirect, referral.ActHandOn, referral.ActDecline, referral.ActElsewhere:
 		return p.places(ctx, v)
 	}
@@ -370,8 +377,7 @@ func rankHere(here bool) int {
 // places reads where a case may go instead.
 func (p *Pages) places(ctx context.Context, v *view) error {
 	if v.Form.Action.Name == referral.ActElsewhere {
-		need := referral.Need{Patient: v.Case.Patient, Diagnosis: v.Record.Diagnosis, Urgency: v.Case.Urgency}
-		found, err := p.Service.Targets(ctx, v.Actor, need)
+		found, err := p.elsewhereTargets(ctx, v.Actor, v.Full)
 		v.Form.Lists.Targets = slices.DeleteFunc(found, func(t referral.Target) bool { return t.Service.ID == v.Record.TargetService })
 		return err
 	}
@@ -406,4 +412,19 @@ func (p *Pages) places(ctx context.Context, v *view) error {
 		}
 		return nil
 	})
+}
+
+// diversions are the other hospitals that a patient on his way may be sent to.
+func (p *Pages) diversions(ctx context.Context, v *view) error {
+	lane := ""
+	if v.Rescue != nil {
+		lane = v.Rescue.Lane.Code
+	}
+	found, err := p.Service.Destinations(ctx, v.Actor, lane)
+	for _, d := range found {
+		if d.Org.ID != v.Case.To.Org && d.Org.ID != v.Case.From.Org {
+			v.Form.Lists.Services = append(v.Form.Lists.Services, web.Option{Value: d.Service.ID, Text: d.Org.Short() + " " + d.Department.Name, Note: "电话 " + dash(d.Org.ReferralPhone)})
+		}
+	}
+	return err
 }
