@@ -13,6 +13,7 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/organization"
 	"yilian/internal/patient"
+	"yilian/internal/policy"
 	"yilian/internal/rescue"
 )
 
@@ -285,4 +286,22 @@ func (s *Service) EmergencyPatient(ctx context.Context, actor access.Actor, id s
 		return err
 	})
 	return out, err
+}
+
+// LaneBasis says what the rescue lanes rest on where the actor works: the
+// document's clause where one binds, else the product's default.
+func (s *Service) LaneBasis(ctx context.Context, tx *db.Tx, actor access.Actor) (string, error) {
+	place, err := s.place(ctx, tx, actor)
+	if err != nil {
+		return "", err
+	}
+	a, err := s.Book.Resolve("referral.lane", place, calendar.DateOf(tx.Now))
+	if err != nil {
+		return "", err
+	}
+	basis := policy.ClauseTitle(a.Clause)
+	if list, err := a.Codes(); err == nil && basis != a.Clause && len(list) > 0 && list[0].Note != "" {
+		basis += "，参照 " + list[0].Note // a default names the document that it follows
+	}
+	return basis, nil
 }

@@ -57,6 +57,9 @@ func (s *simulation) live(ctx context.Context) error {
 			}
 		}
 	}
+	if err := l.emergencies(ctx); err != nil {
+		return err
+	}
 	if err := l.village(ctx); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type fixture struct {
 	pages    *Pages
 	actor    access.Actor
 	measured []int
+	alarm    bool // the shell asks for the alarm
 }
 
 func setup(t *testing.T, d *db.DB) *fixture {
@@ -41,6 +42,9 @@ func setup(t *testing.T, d *db.DB) *fixture {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a := f.actor
 			frame := web.Frame{User: a.Name, Key: a.Account, Post: access.Role(a.Role).Title(), Org: a.OrgName, Region: "零陵区", Menu: web.Groups(f.site.Items())}
+			if f.alarm {
+				frame.Alarm, frame.AlarmTopic = AlarmPath, AlarmTopic
+			}
 			next.ServeHTTP(w, r.WithContext(web.WithFrame(access.WithActor(r.Context(), a), frame)))
 		})
 	})

@@ -69,6 +69,9 @@ func directionClass(d referral.Direction) string {
 	return "direction direction-up"
 }
 
+// shanghai is the zone of every time on a page.
+var shanghai = calendar.Shanghai
+
 // splitSubject parts the name of a case's subject from sex and age.
 func splitSubject(subject string) (name, rest string) {
 	name, rest, _ = strings.Cut(subject, " ")
