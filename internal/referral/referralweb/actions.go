@@ -53,6 +53,7 @@ var actions = map[string]action{
 	referral.ActDeclineDown:   {"x", false, "已退回，原因和建议已送原主治医生", decline},
 	referral.ActElsewhere:     {"send", false, "已另转他院", elsewhere},
 	referral.ActArrange:       {"calendar-plus", false, "已安排就诊，到诊码已发给患者", arrange},
+	referral.ActDefer:         {"hourglass", false, "已列入候诊/候床，患者已收到承诺日期", deferCase},
 	referral.ActReschedule:    {"calendar-time", false, "已改期，患者已收到通知", reschedule},
 	referral.ActAcknowledgeED: {"check", true, "已确认接收，呼叫停止。请准备接诊", func(c call) (flow.Case, error) {
 		return c.p.Service.AcknowledgeEmergency(c.ctx, c.actor, c.ref, c.comment())
@@ -146,7 +147,8 @@ func reschedule(c call) (flow.Case, error) {
 func appointment(form url.Values) (referral.Arrangement, error) {
 	text := func(name string) string { return strings.TrimSpace(form.Get(name)) }
 	a := referral.Arrangement{Department: text("department"), Doctor: text("doctor"), Location: text("location"), Phone: text("phone")}
-	if text("appointed_at") == "" {
+	booked(form, &a)
+	if a.Slot != "" || text("appointed_at") == "" {
 		return a, nil // the use case names what is missing
 	}
 	day, err := calendar.ParseDate(text("appointed_at"))

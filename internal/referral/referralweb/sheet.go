@@ -22,6 +22,7 @@ import (
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
 	"yilian/internal/region"
+	"yilian/internal/schedule"
 	"yilian/internal/web"
 )
 
@@ -31,6 +32,7 @@ type view struct {
 	Actor        access.Actor
 	OwnerOrgName string // when the owner is neither side
 	Home         string // town, village and address of the patient
+	Reserved     schedule.Reserved
 	Form         *form
 	Err          error // what went wrong with an action that has no form
 }
@@ -42,6 +44,7 @@ type form struct {
 	Err     error
 	Reasons []web.Option
 	Lists   lists
+	Offers  offers
 }
 
 // lists are what the fields of a form choose from.
@@ -64,6 +67,9 @@ func (p *Pages) read(ctx context.Context, actor access.Actor, id string) (*view,
 	v := &view{Full: full, Actor: actor}
 	err = p.Service.DB.View(ctx, func(tx *db.Tx) (err error) {
 		if v.Home, err = home(ctx, tx, full.Patient); err != nil {
+			return err
+		}
+		if v.Reserved, err = p.Service.Reserved(ctx, tx, full.Case.ID); err != nil {
 			return err
 		}
 		if orgOf(full.Case, full.Case.OwnerOrg) != "" || full.Case.OwnerOrg == "" {
@@ -135,7 +141,7 @@ func (v *view) find(name string) (flow.Action, bool) {
 // usually is the action that a state waits for: the blue button.
 var usually = map[string]string{
 	referral.StateInReview: referral.ActPass, referral.StateSubmitted: referral.ActAccept, referral.StateAwaitingInfo: referral.ActAnswer,
-	referral.StateAccepted: referral.ActArrange, referral.StateArranged: referral.ActArrive, referral.StateNoShow: referral.ActRearrange,
+	referral.StateAccepted: referral.ActArrange, referral.StateDeferred: referral.ActArrange, referral.StateArranged: referral.ActArrive, referral.StateNoShow: referral.ActRearrange,
 	referral.StateArrived: referral.ActStart, referral.StateInCare: referral.ActComplete, referral.StateCompleted: referral.ActAcknowledge,
 	referral.StateDeclined: referral.ActElsewhere, referral.StateTransferring: referral.ActArrive,
 }
@@ -280,7 +286,7 @@ func (p *Pages) prepare(ctx context.Context, v *view, a flow.Action, typed url.V
 	v.Form = f
 	switch a.Name {
 	case referral.ActArrange, referral.ActReschedule:
-		return p.appointments(ctx, v)
+		return p.appointments(ctx, v, typed != nil)
 	case referral.ActDivert, referral.ActDivertFrom:
 		return p.diversions(ctx, v)
 	case referral.ActRedirect, referral.ActHandOn, referral.ActDecline, referral.ActElsewhere:
@@ -326,7 +332,7 @@ func known(v *view, action string) url.Values {
 
 // appointments reads departments with today's load, and doctors with their
 // department, for the appointment form.
-func (p *Pages) appointments(ctx context.Context, v *view) error {
+func (p *Pages) appointments(ctx context.Context, v *view, typed bool) error {
 	return p.Service.DB.View(ctx, func(tx *db.Tx) error {
 		day := calendar.DateOf(tx.Now)
 		departments, err := organization.Departments(ctx, tx, v.Case.To.Org)
@@ -363,7 +369,7 @@ func (p *Pages) appointments(ctx context.Context, v *view) error {
 				v.Form.Lists.Doctors = append(v.Form.Lists.Doctors, web.Option{Value: d.ID, Text: d.Name + " " + d.Title, Note: names[at[d.ID]]})
 			}
 		}
-		return nil
+		return p.offer(ctx, tx, v, typed)
 	})
 }
 

@@ -1,0 +1,170 @@
+package referralweb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"yilian/internal/calendar"
+	"yilian/internal/db"
+	"yilian/internal/flow"
+	"yilian/internal/referral"
+	"yilian/internal/schedule"
+	"yilian/internal/web"
+)
+
+// offers are the places that the appointment form offers; without any of them
+// the form asks for a free time only.
+type offers struct {
+	Clinic []web.Option
+	Exams  []web.Option
+	Bed    string // what is said beside the bed; "" the department has none
+}
+
+// soonest is how many of the first free places are offered one by one; after
+// them the first one of each half day is.
+const soonest = 4
+
+// classes are the shares as patients and centres call them.
+var classes = map[schedule.Pool]string{schedule.Alliance: "医联体号", schedule.Contract: "签约号", schedule.Public: "普通号"}
+
+// offer reads what can be booked for the case, and fills in the usual choice:
+// the place the case has, else the first free one.
+func (p *Pages) offer(ctx context.Context, tx *db.Tx, v *view, typed bool) error {
+	o, err := p.Service.Openings(ctx, tx, v.Case, v.Record)
+	if err != nil {
+		return err
+	}
+	f := v.Form
+	names := map[string]string{}
+	for _, d := range f.Lists.Doctors {
+		names[d.Value] = d.Text
+	}
+	has, booked := o.Has.Clinic()
+	booked = booked && has.State.Live()
+	if booked {
+		f.Offers.Clinic = append(f.Offers.Clinic, web.Option{Value: has.Slot.ID, Text: schedule.When(has.Slot.Start), Note: "现在的安排"})
+	}
+	free := few(o.Clinic)
+	if refused, ok := errors.AsType[*schedule.Refused](f.Err); ok && refused.Item == schedule.ItemClinic {
+		free = merge(free, refused.Next) // what the refusal names can be chosen
+	}
+	for _, x := range free {
+		f.Offers.Clinic = append(f.Offers.Clinic, clinicOption(x, names[x.Slot.Practitioner]))
+	}
+	for _, x := range o.Has.Exams() {
+		if x.State.Live() {
+			f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: "现在的安排"})
+		}
+	}
+	for _, x := range fewExams(o.Exams) {
+		f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: fmt.Sprintf("余 %d", x.Left)})
+	}
+	f.Offers.Bed = bedText(o, v)
+	if !typed {
+		preset(f, o, booked)
+	}
+	return nil
+}
+
+// preset chooses what need not be chosen.
+func preset(f *form, o referral.Openings, booked bool) {
+	free := f.Action.Name == referral.ActReschedule && !booked // it was a free time
+	if len(f.Offers.Clinic) > 0 && !free {
+		f.Values.Set("slot", f.Offers.Clinic[0].Value)
+	}
+	for _, x := range o.Has.Exams() {
+		if x.State.Live() {
+			f.Values.Add("exams", x.Slot.ID)
+		}
+	}
+	if o.Has.Bed != nil {
+		f.Values.Set("bed", "1")
+	}
+}
+
+func clinicOption(x schedule.Free, doctor string) web.Option {
+	note := []string{classes[x.Pool], fmt.Sprintf("余 %d", x.Left)}
+	if doctor != "" {
+		note = append([]string{doctor}, note...)
+	}
+	return web.Option{Value: x.Slot.ID, Text: schedule.When(x.Slot.Start), Note: strings.Join(note, " · ")}
+}
+
+// few are the first places, then the first of each half day.
+func few(list []schedule.Free) []schedule.Free {
+	seen := map[string]bool{}
+	var out []schedule.Free
+	for i, x := range list {
+		half := string(x.Slot.Day) + x.Slot.Start.In(calendar.Shanghai).Format("PM")
+		if i < soonest || !seen[half] {
+			out = append(out, x)
+		}
+		seen[half] = true
+	}
+	return out
+}
+
+// fewExams are the first places of each exam on each of its first three days.
+func fewExams(list []schedule.Free) []schedule.Free {
+	const days = 3
+	seen, of := map[string]bool{}, map[string]int{}
+	var out []schedule.Free
+	for _, x := range list {
+		exam := x.Slot.Service + x.Slot.Title
+		if key := exam + string(x.Slot.Day); !seen[key] && of[exam] < days {
+			seen[key] = true
+			of[exam]++
+			out = append(out, x)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b schedule.Free) int { return strings.Compare(a.Slot.Title, b.Slot.Title) })
+	return out
+}
+
+// merge adds places that are not in a list.
+func merge(list, more []schedule.Free) []schedule.Free {
+	for _, x := range more {
+		if !slices.ContainsFunc(list, func(y schedule.Free) bool { return y.Slot.ID == x.Slot.ID }) {
+			list = append(list, x)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b schedule.Free) int { return a.Slot.Start.Compare(b.Slot.Start) })
+	return list
+}
+
+func bedText(o referral.Openings, v *view) string {
+	switch {
+	case o.Has.Bed != nil:
+		return "已预留，自 " + string(o.Has.Bed.From)
+	case o.BedOn == "":
+		return ""
+	case o.BedOn == calendar.DateOf(v.Now):
+		return "今天起有床"
+	}
+	return "最早 " + string(o.BedOn) + " 有床"
+}
+
+// clinicOptions are the places and the way to write a time of one's own.
+func clinicOptions(f *form) []web.Option {
+	return append(slices.Clone(f.Offers.Clinic), web.Option{Value: "", Text: "其他时间", Note: "电话商定或没有号源时，自行填写"})
+}
+
+// booked reads the places out of the appointment form; a chosen place leaves
+// the free time alone.
+func booked(form url.Values, a *referral.Arrangement) {
+	a.Slot = strings.TrimSpace(form.Get("slot"))
+	for _, id := range form["exams"] {
+		if id = strings.TrimSpace(id); id != "" {
+			a.Exams = append(a.Exams, id)
+		}
+	}
+	a.Bed = form.Get("bed") != ""
+}
+
+func deferCase(c call) (flow.Case, error) {
+	return c.p.Service.Defer(c.ctx, c.actor, c.ref, referral.Deferral{Reason: c.reason(), Comment: c.comment(), PromisedOn: c.text("promised_on")})
+}
