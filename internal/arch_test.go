@@ -45,14 +45,14 @@ var ranks = [][]string{
 	{"contract", "consent", "rescue", "schedule", "calls"},
 	{"referral"},
 	{"consult"},
-	{"people", "referral/referralcount", "referral/ledger"},
+	{"people", "referral/referralcount", "referral/ledger", "certificate"},
 	{"referral/referraltest"},
 	{"consult/consulttest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "referral/ledgerweb", "calls/callsweb", "consult/consultweb", "schedule/scheduleweb"},
+		"referral/referralweb", "referral/ledgerweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

@@ -38,6 +38,8 @@ const (
 	ReferralRead       Right = "referral.read"       // open a case
 	ReferralCount      Right = "referral.count"      // see counts without persons
 
+	CertificateIssue Right = "certificate.issue" // issue, print, void referral certificates for the insurance; see their register
+
 	ConsultAsk    Right = "consult.ask"    // ask a specialist, supply, withdraw, close, convert: primary care
 	ConsultAnswer Right = "consult.answer" // answer, ask back, decline: the asked department
 	ConsultRead   Right = "consult.read"   // open a consultation and see its counts
@@ -113,6 +115,8 @@ var rights = map[Right][]grant{
 	ReferralEmergency:  {{slices.Concat(receiving, hospital), []Relation{Own}}},
 	ReferralRead:       {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 	ReferralCount:      {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
+
+	CertificateIssue: {{[]Role{InsuranceOffice, ReferralCenter, TownshipDoctor, TownshipHead}, []Relation{Own}}},
 
 	ConsultAsk:    {{primary, []Relation{Own}}},
 	ConsultAnswer: {{slices.Concat(hospital, []Role{Emergency}), []Relation{Own}}},

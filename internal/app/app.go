@@ -14,6 +14,7 @@ import (
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/calls"
+	"yilian/internal/certificate"
 	"yilian/internal/consult"
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
@@ -58,6 +59,7 @@ type App struct {
 	Schedules     *schedule.Service
 	Referrals     *referral.Service
 	Calls         *calls.Service
+	Certificates  *certificate.Service
 	Consults      *consult.Service
 	Site          *web.Site
 }
@@ -151,6 +153,7 @@ func (a *App) assemble() {
 	a.Referrals.OnDeath = a.Consults.EndForDeath
 	a.Calls = &calls.Service{DB: a.DB, Keys: a.Keys, Audit: a.Audit, Calendar: a.Calendar, Queue: a.Queue}
 	a.Calls.Init()
+	a.Certificates = &certificate.Service{DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Referrals: a.Referrals}
 	a.periodic()
 }
 

@@ -13,6 +13,7 @@ import (
 	"yilian/internal/audit/auditweb"
 	"yilian/internal/calendar/calendarweb"
 	"yilian/internal/calls/callsweb"
+	"yilian/internal/certificate/certificateweb"
 	"yilian/internal/consult"
 	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
@@ -60,6 +61,7 @@ func (a *App) routes() {
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
+	certificateweb.Routes(site, &certificateweb.Pages{Service: a.Certificates})
 	callsweb.Routes(site, &callsweb.Pages{Service: a.Calls, Flow: a.Flow})
 	scheduleweb.Routes(site, a.Schedules)
 	consults := &consultweb.Pages{Service: a.Consults}
