@@ -24,6 +24,7 @@ var keyTitles = map[string]string{
 	"contract.team_roles":                  "签约团队的组成",
 	"contract.teams_per_community":         "每个社区的签约团队数",
 	"exam.order.skip_registration":         "凭基层检查单免挂号",
+	"insurance.certificate.valid":          "转诊证明有效期",
 	"insurance.reimbursement.by_tier":      "医保按机构级别差别支付",
 	"outreach.title_min":                   "下派人员的最低职称",
 	"performance.dimensions":               "绩效考核内容",

@@ -145,14 +145,14 @@ func TestOverview(t *testing.T) {
 		f.w.To(2, referral.StateDeclined)
 		body := f.get(200, "/overview")
 		f.has(body, "50.0", "1 ÷ 2", "水口山镇中心卫生院", "2026-03", "title=", "90% 分位", "n = 1")
-		f.lacks(body, "张桂兰", c.Number, `href="/referrals?`)
+		f.lacks(body, "张桂兰", c.Number, `stage=`)
 		for _, q := range []string{"period=month", "period=year", "period=quarter", "period=custom&from=2026-03-01&to=2026-03-31", "period=custom&from=2026-03-01", "side=to&period=x"} {
 			f.has(f.get(200, "/overview?"+q), "转诊总览")
 		}
 		f.get(422, "/overview?period=custom&from=2026-02-30")
 		f.get(422, "/overview?period=custom&from=2026-03-02&to=2026-03-01")
 		f.as(f.w.Centre)
-		f.has(f.get(200, "/overview?side=to"), `href="/referrals?`)
+		f.has(f.get(200, "/overview?side=to"), `href="/ledger?`, "from=2026-03-01&amp;other="+f.w.Township.ID+"&amp;side=to&amp;stage=arrived", "/ledger/refusals?")
 		f.as(access.Actor{Name: "居民", Role: string(access.Resident)})
 		f.get(403, "/overview")
 	})

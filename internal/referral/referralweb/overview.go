@@ -86,21 +86,36 @@ func (o *overview) custom(q url.Values) error {
 	return f.Err()
 }
 
-// cases is the list behind a figure, for readers who may open cases; bureaus
-// see counts without persons.
+// cases is the ledger behind a figure, with the same period and side, for
+// readers who may open cases; bureaus see counts without persons.
 func (o overview) cases(pairs ...string) string {
 	if !may(o.Actor, access.ReferralRead) {
 		return ""
 	}
-	side := o.Scope.Side
-	if side == flow.Nobody {
-		side = defaultSide(o.Actor)
+	return o.ledger("/ledger", pairs...)
+}
+
+// ledger is an address of the ledger in the scope of the page.
+func (o overview) ledger(path string, pairs ...string) string {
+	v := url.Values{"from": {string(o.Scope.From)}, "to": {string(o.Scope.To)}}
+	if o.Scope.Side != flow.Nobody {
+		v.Set("side", string(o.Scope.Side))
 	}
-	v := url.Values{"side": {string(side)}}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		v.Set(pairs[i], pairs[i+1])
 	}
-	return "/referrals?" + v.Encode()
+	return path + "?" + v.Encode()
+}
+
+// month is the ledger of one institution's month, within the period.
+func (o overview) month(m referralcount.Month, pairs ...string) string {
+	first := calendar.Date(m.Month + "-01")
+	last := calendar.DateOf(first.Time().AddDate(0, 1, -1))
+	from, to := max(first, o.Scope.From), last
+	if o.Scope.To != "" {
+		to = min(last, o.Scope.To)
+	}
+	return o.cases(append([]string{"from", string(from), "to", string(to), "other", m.Org}, pairs...)...)
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
