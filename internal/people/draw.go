@@ -46,8 +46,8 @@ type band struct {
 }
 
 type village struct {
-	code, name, town string
-	urban            bool
+	code  string
+	urban bool
 }
 
 // rows cuts an embedded table, header left out.
@@ -108,7 +108,7 @@ func villageWheel() *wheel[village] {
 		case region.Town:
 			towns[r.Code] = r.Name
 		case region.Village:
-			v := village{code: r.Code, name: r.Name, town: towns[r.Parent], urban: strings.HasSuffix(towns[r.Parent], "街道")}
+			v := village{code: r.Code, urban: strings.HasSuffix(towns[r.Parent], "街道")}
 			if v.urban {
 				urban++
 			}

@@ -189,7 +189,7 @@ func orphan(members []*member, c *member) bool {
 func (g *maker) household(out []Person, start int, m *member) []Person {
 	g.house++
 	v := g.villages.spin(g.rng)
-	address := fmt.Sprintf("%s%s%d组%d号", v.town, v.name, 1+g.rng.IntN(15), 1+g.rng.IntN(80))
+	address := fmt.Sprintf("%d组%d号", 1+g.rng.IntN(15), 1+g.rng.IntN(80)) // within the village, which is the region
 	add := func(m *member, surname string) *Person {
 		m.placed = true
 		p := g.person(m, surname, v, start+len(out))
