@@ -1,6 +1,7 @@
 package calls_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -97,11 +98,10 @@ func TestWhatACallNeeds(t *testing.T) {
 }
 
 func wrong(err error, field string) bool {
-	var f *errs.Error
-	if !errs.Is(err, errs.Invalid) {
+	f, ok := errors.AsType[*errs.Error](err)
+	if !ok || !errs.Is(err, errs.Invalid) {
 		return false
 	}
-	f = err.(*errs.Error)
 	for _, x := range f.Fields {
 		if x.Name == field {
 			return true

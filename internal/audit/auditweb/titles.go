@@ -18,6 +18,7 @@ var objects = map[string]string{
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
+	"calls": "通话与交接", "certificate": "转诊证明", "referral.ledger": "转诊台账",
 	"audit": "审计", "contract_team": "签约团队", "appointment": "预约", "schedule": "号源模板", "bed": "床位", "rescue": "绿色通道", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
 }
 
