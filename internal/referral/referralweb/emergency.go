@@ -33,6 +33,7 @@ func (p *Pages) emergencyRoutes(site *web.Site) {
 	site.Handle("GET "+AlarmPath, p.alarm)
 	site.Handle("GET /emergency/new", p.emergencyForm)
 	site.Handle("POST /emergency/new/lane", p.laneChanged)
+	site.Handle("GET /emergency/status/{id}", p.status)
 	site.Handle("POST /emergency/ack/{id}", p.acknowledge)
 	site.Handle("POST /emergency/call/{id}", p.called)
 	site.Handle("GET /emergency/handover/{id}", p.handoverForm)
@@ -110,6 +111,19 @@ func (p *Pages) acknowledge(w http.ResponseWriter, r *http.Request) error {
 	web.Changed(w, "referral todo")
 	web.Flash(w, r, web.Good, "已确认接收 "+c.Number+"，呼叫已停止。请准备接诊")
 	return web.Redirect(w, r, "/referrals/"+c.ID)
+}
+
+// status answers the live part of an emergency's page.
+func (p *Pages) status(w http.ResponseWriter, r *http.Request) error {
+	actor, _ := access.ActorFrom(r.Context())
+	v, err := p.read(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if v.Rescue == nil || !web.IsFragment(r) {
+		return web.Redirect(w, r, "/referrals/"+v.Case.ID)
+	}
+	return web.Render(w, r, http.StatusOK, rescueStatus(v))
 }
 
 // called keeps one telephone call of the sender.

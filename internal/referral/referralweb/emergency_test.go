@@ -63,6 +63,9 @@ func TestEmergencyPages(t *testing.T) {
 		f.as(f.w.Doctor)
 		f.has(f.get(200, "/referrals/"+id), `id="phones"`, "平台呼叫", "已接通，确认接收")
 		c := f.now(caseOf(id))
+		live := httptest.NewRequest(http.MethodGet, "/emergency/status/"+id, nil)
+		live.Header.Set("HX-Request", "true")
+		f.has(f.send(live).Body.String(), "平台呼叫", "雷医生")
 		f.post(200, "/emergency/call/"+id, f.form(c, "name", "肖主任 主治医师", "phone", "13900000101", "result", "no_answer"))
 		f.has(f.get(200, "/referrals/"+id), "无人接听")
 
