@@ -64,7 +64,7 @@ var actions = map[string]string{
 	"consult.record": "咨询补充记录", "consult.ask_back": "咨询：请补充", "consult.supply": "咨询：补充资料", "consult.reply": "答复咨询",
 	"consult.decline": "退回咨询", "consult.elsewhere": "咨询另问他科", "consult.withdraw": "撤回咨询", "consult.convert": "咨询转为转诊",
 	"consult.convert_for": "按授权将咨询转为转诊", "consult.close": "咨询评价并结案", "consult.end": "结束咨询", "consult.death": "患者死亡结束咨询",
-	"consult.print": "打印咨询答复单",
+	"consult.print":          "打印咨询答复单",
 	"referral.ledger.export": "导出转诊台账", "referral.file": "下载转诊档案", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
 	"certificate.issue": "开具转诊证明", "certificate.void": "作废转诊证明", "certificate.print": "打印转诊证明",
 }
