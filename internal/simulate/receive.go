@@ -199,11 +199,14 @@ func (c *course) complete(ctx context.Context) error {
 	if c.rng.chance(12) {
 		outcome = referral.OutcomeStays
 	}
-	err = c.took(c.app.Referrals.Complete(ctx, doctor, c.ref(), referral.Report{
+	report := referral.Report{
 		ResultCode: c.v.result, RecordNumber: c.recordNumber(), Exams: c.v.exams, Treatment: c.v.therapy, Advice: c.v.plan, Outcome: outcome,
 		Phone: c.staff.orgs[c.v.org].ReferralPhone,
-	}))
-	if err != nil {
+	}
+	if c.goesDown() {
+		return c.completeDown(ctx, doctor, report)
+	}
+	if err := c.took(c.app.Referrals.Complete(ctx, doctor, c.ref(), report)); err != nil {
 		return err
 	}
 	c.then(c.clock(), 30, 2*1440, c.acknowledge)

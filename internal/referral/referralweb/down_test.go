@@ -1,6 +1,7 @@
 package referralweb
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
@@ -162,7 +163,7 @@ func TestLinksAndTelephoneOnThePages(t *testing.T) {
 		f.get(404, "/continue/nothing")
 		status := 0
 		for range linkTries + 1 {
-			r := httptest.NewRequest("GET", "/continue/nothing", nil)
+			r := httptest.NewRequest(http.MethodGet, "/continue/nothing", nil)
 			status = f.send(r).Code
 		}
 		if status != 503 && status != 429 {
