@@ -26,7 +26,7 @@ func (w *World) Booking(places, beds int) *schedule.Service {
 			return err
 		}
 		for _, c := range []schedule.Schedule{
-			{Department: w.Cardiology.ID, Kind: schedule.Clinic, From: "08:30", To: "09:30", Capacity: places},
+			{Department: w.Cardiology.ID, Kind: schedule.Clinic, From: "08:30", To: "09:30", Capacity: places, Alliance: 1},
 			{Department: exam.Department, Service: exam.ID, Kind: schedule.Exam, Name: "检查", From: "10:00", To: "11:00", Capacity: places},
 		} {
 			c.Weekdays, c.Minutes, c.ValidFrom, c.Active = week, 20, "2026-01-01", true

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"yilian/internal/calendar"
 	"yilian/internal/db"
@@ -65,16 +66,25 @@ func (p *Pages) offer(ctx context.Context, tx *db.Tx, v *view, typed bool) error
 	}
 	f.Offers.Bed = bedText(o, v)
 	if !typed {
-		preset(f, o, booked)
+		preset(f, o, free, booked, v.Now)
 	}
 	return nil
 }
 
-// preset chooses what need not be chosen.
-func preset(f *form, o referral.Openings, booked bool) {
-	free := f.Action.Name == referral.ActReschedule && !booked // it was a free time
-	if len(f.Offers.Clinic) > 0 && !free {
+// onTheWay is how long a patient needs at least to come: earlier places are
+// offered, but not proposed.
+const onTheWay = time.Hour
+
+// preset chooses what need not be chosen: what the case has, else the first
+// place that the patient can reach. A free time stays one.
+func preset(f *form, o referral.Openings, free []schedule.Free, booked bool, now time.Time) {
+	if booked {
 		f.Values.Set("slot", f.Offers.Clinic[0].Value)
+	} else if f.Action.Name != referral.ActReschedule {
+		i := slices.IndexFunc(free, func(x schedule.Free) bool { return !x.Slot.Start.Before(now.Add(onTheWay)) })
+		if i >= 0 {
+			f.Values.Set("slot", free[i].Slot.ID)
+		}
 	}
 	for _, x := range o.Has.Exams() {
 		if x.State.Live() {
