@@ -16,7 +16,7 @@ func TestWrongRole(t *testing.T) {
 	id := doctor.refer(r, "市四医院", "心血管内科")
 	clerk.open(id)
 	clerk.reads("待受理", r.Name)
-	foot := webtest.Text(clerk, "#drawer .sheet-foot")
+	foot := clerk.read("#drawer .sheet-foot")
 	for _, word := range []string{"受理", "退回", "转介", "接手", "要求补充"} {
 		if strings.Contains(foot, word) {
 			t.Errorf("the clerk is offered %q: %q", word, foot)
@@ -63,7 +63,7 @@ func TestOtherPatient(t *testing.T) {
 	auditor.reads("审计查询")
 	auditor.visit("/audit")
 	auditor.choose("action", "紧急调阅")
-	auditor.readsIn("#audit-list table", webtest.Text(stranger, ".topbar-name"))
+	auditor.readsIn("#audit-list table", stranger.read(".topbar-name"))
 	auditor.readsIn("#audit-list table", reason)
 	auditor.shot("5-audit")
 }
@@ -73,7 +73,7 @@ func TestOtherPatient(t *testing.T) {
 func TestVillageReview(t *testing.T) {
 	c := stage(t)
 	village, head, centre := c.comes("cunyi").phone(), c.comes("yuanzhang"), c.comes("zhuanzhen")
-	clinic := c.w.institution(t, webtest.Eval[string](village, "document.querySelector('#user-menu .dropdown-header').textContent.match(/[^ ]*(卫生室|卫生所|服务站)/)[0].replace("+quote(webtest.Text(village, ".topbar-name"))+", '')"))
+	clinic := c.w.institution(t, value[string](village, "document.querySelector('#user-menu .dropdown-header').textContent.match(/[^ ]*(卫生室|卫生所|服务站)/)[0].replace("+quote(village.read(".topbar-name"))+", '')"))
 	r := c.w.settleAt(t, clinic, "闻人秀娥", "1964-02-18")
 	centre.visit("/referrals?side=to")
 	head.visit("/")

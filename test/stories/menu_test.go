@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"yilian/internal/web/webtest"
 )
 
 // logins are the demonstration's sign-ins, one for each role.
@@ -28,7 +26,7 @@ func TestMenusOfAllRoles(t *testing.T) {
 	for _, login := range logins {
 		t.Run(login, func(t *testing.T) {
 			p := cast{t, c.w, c.browser}.comes(login)
-			pages := webtest.Eval[[]string](p, "[...new Set([...document.querySelectorAll('.sidebar a[href], #user-menu a[href]')].map(a => a.getAttribute('href')))]")
+			pages := value[[]string](p, "[...new Set([...document.querySelectorAll('.sidebar a[href], #user-menu a[href]')].map(a => a.getAttribute('href')))]")
 			if len(pages) < 3 {
 				t.Fatalf("the menu offers %v", pages)
 			}
@@ -44,10 +42,10 @@ func TestMenusOfAllRoles(t *testing.T) {
 func (p *person) look(path string, picture bool) {
 	p.t.Helper()
 	p.visit(path)
-	if status := webtest.Eval[int](p, "performance.getEntriesByType('navigation')[0].responseStatus"); status != 200 {
+	if status := value[int](p, "performance.getEntriesByType('navigation')[0].responseStatus"); status != 200 {
 		p.t.Errorf("%s answers %d", path, status)
 	}
-	if p.where() == "/login" || webtest.Eval[string](p, "document.documentElement.lang") != "zh-CN" {
+	if p.where() == "/login" || value[string](p, "document.documentElement.lang") != "zh-CN" {
 		p.t.Errorf("%s is no page for %s", path, p.login)
 	}
 	for _, word := range latin.FindAllString(fingerprint.ReplaceAllString(p.words(), ""), -1) {
@@ -65,5 +63,5 @@ func (p *person) look(path string, picture bool) {
 // words is what can be read on the page, hints in empty fields included.
 func (p *person) words() string {
 	p.t.Helper()
-	return webtest.Eval[string](p, "document.body.innerText + ' ' + [...document.querySelectorAll('[placeholder]')].map(e => e.placeholder).join(' ')")
+	return value[string](p, "document.body.innerText + ' ' + [...document.querySelectorAll('[placeholder]')].map(e => e.placeholder).join(' ')")
 }

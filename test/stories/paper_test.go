@@ -29,7 +29,7 @@ func (p *person) print(name string) string {
 	}
 	webtest.Do(p, webtest.Size([2]int64{673, 1000})) // 178 mm: A4 within its margins
 	media("print")
-	wide := webtest.Eval[string](p, `(() => { let w = document.documentElement.clientWidth;
+	wide := value[string](p, `(() => { let w = document.documentElement.clientWidth;
 		return [...document.querySelectorAll('article.sheet *')].filter(e => e.getBoundingClientRect().right > w + 1).map(e => e.tagName + ':' + e.textContent.slice(0, 20)).join('; '); })()`)
 	if wide != "" {
 		p.t.Errorf("%s runs over the edge of A4: %s", name, wide)
@@ -39,10 +39,10 @@ func (p *person) print(name string) string {
 		p.t.Errorf("%s prints to %d bytes, %d pages: %v", name, len(pdf), len(pdfPage.FindAll(pdf, -1)), err)
 	}
 	webtest.Screenshot(p, "story-10-"+name)
-	if !webtest.Eval[bool](p, "!!document.querySelector('svg.qr path, .qr path, .qr rect')") {
+	if !value[bool](p, "!!document.querySelector('svg.qr path, .qr path, .qr rect')") {
 		p.t.Errorf("%s carries no code", name)
 	}
-	text := webtest.Text(p, "article.sheet")
+	text := p.read("article.sheet")
 	media("")
 	webtest.Do(p, webtest.Size(webtest.Desk))
 	return text
@@ -73,7 +73,7 @@ func TestPrints(t *testing.T) {
 	centre.act("受理")
 	centre.reads("待安排")
 	centre.appoint(id, 24*time.Hour)
-	code := webtest.Text(centre, "#arrival-code")
+	code := centre.read("#arrival-code")
 	desk.visit("/referrals/" + id)
 	desk.act("到诊登记")
 	desk.fill("code", code)

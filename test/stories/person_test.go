@@ -87,11 +87,32 @@ func (p *person) loaded() {
 // goes on at once.
 const patience = 45 * time.Second
 
+// value evaluates JavaScript on the page; while the page gives way to the next
+// one it asks again.
+func value[T any](p *person, js string) T {
+	p.t.Helper()
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		var v T
+		if v, err = chromedp.Run(p, chromedp.Evaluate[T](js)); err == nil {
+			return v
+		}
+	}
+	p.t.Fatalf("%s: evaluate %s: %v", p.login, js, err)
+	panic("not reached")
+}
+
+// read is the text that an element shows.
+func (p *person) read(sel string) string {
+	p.t.Helper()
+	return value[string](p, "(document.querySelector("+quote(sel)+")||{innerText:''}).innerText")
+}
+
 // until waits until a JavaScript expression is true on the page.
 func (p *person) until(js string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
-		if webtest.Eval[bool](p, "(()=>{try{return !!("+js+")}catch{return false}})()") {
+		if value[bool](p, "(()=>{try{return !!("+js+")}catch{return false}})()") {
 			return
 		}
 	}
@@ -123,7 +144,7 @@ const place = `(sel, text) => {
 func (p *person) press(sel, text string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(60 * time.Millisecond) {
-		xy := webtest.Eval[[]float64](p, "("+place+")("+quote(sel)+","+quote(text)+")")
+		xy := value[[]float64](p, "("+place+")("+quote(sel)+","+quote(text)+")")
 		if len(xy) == 2 {
 			webtest.Do(p, chromedp.MouseClickXY(xy[0], xy[1]))
 			return
@@ -189,13 +210,13 @@ func (p *person) find(name, text, want string) {
 
 func (p *person) where() string {
 	p.t.Helper()
-	return webtest.Eval[string](p, "location.pathname + location.search")
+	return value[string](p, "location.pathname + location.search")
 }
 
 // text is all that can be read on the page.
 func (p *person) text() string {
 	p.t.Helper()
-	return webtest.Eval[string](p, "document.body.innerText")
+	return value[string](p, "document.body.innerText")
 }
 
 // reads waits until the page shows all of the texts.
@@ -236,7 +257,7 @@ func (p *person) shot(name string) {
 // fits checks that nothing runs out of the screen sideways.
 func (p *person) fits(name string) {
 	p.t.Helper()
-	if wide := webtest.Eval[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
+	if wide := value[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); wide > 0 {
 		p.t.Errorf("%s is %d px too wide on %s", name, wide, p.size)
 	}
 }
@@ -272,7 +293,7 @@ func (p *person) refer(r resident, hospital, department string) string {
 	form := []string{"patient", r.ID, "diagnosis", "I20.000", "diagnosis_text", "不稳定型心绞痛", "urgency", "III", "chief", "反复胸闷 3 天",
 		"illness", "活动后胸骨后压榨样疼痛，休息可缓解。", "treatment", "阿司匹林口服", "visit", "outpatient", "consciousness", "clear", "allergies", "无"}
 	found := p.post("/referrals/new/suggest", form...)
-	target := webtest.Eval[string](p, "(()=>{let d=new DOMParser().parseFromString("+quote(found.Text)+",'text/html');let r=[...d.querySelectorAll('tr')].find(x=>x.textContent.includes("+
+	target := value[string](p, "(()=>{let d=new DOMParser().parseFromString("+quote(found.Text)+",'text/html');let r=[...d.querySelectorAll('tr')].find(x=>x.textContent.includes("+
 		quote(hospital)+")&&x.textContent.includes("+quote(department)+"));return r?r.querySelector('[type=radio]').value:''})()")
 	if target == "" {
 		p.t.Fatalf("no place %s %s among the suggestions: %d %s", hospital, department, found.Status, found.Text)

@@ -75,7 +75,7 @@ func send(t *testing.T, doctor *person, r resident, initials string) string {
 	} else {
 		t.Logf("interactions from the open patient to the sent referral: %d", measured[before])
 	}
-	return webtest.Text(doctor, "#receipt-number")
+	return doctor.read("#receipt-number")
 }
 
 // receive accepts and arranges in the drawer of the to-do list, and returns the
@@ -90,10 +90,11 @@ func receive(centre *person, name string) string {
 	centre.act("受理")
 	centre.readsIn("#drawer", "待安排")
 	centre.shot("1-drawer-accepted")
-	if got := webtest.Text(centre, "#drawer .sheet-foot .btn-primary"); strings.TrimSpace(got) != "安排就诊" {
+	if got := centre.read("#drawer .sheet-foot .btn-primary"); strings.TrimSpace(got) != "安排就诊" {
 		centre.t.Errorf("the blue button of an accepted case says %q", got)
 	}
 	centre.act("安排就诊")
+	centre.tick("其他时间")
 	centre.choose("department", "心血管内科")
 	centre.until("document.querySelector('[name=doctor]').options.length > 1")
 	webtest.Script(centre, "let s=document.querySelector('[name=doctor]'); s.selectedIndex=1; s.dispatchEvent(new Event('change',{bubbles:true}))")
@@ -113,7 +114,7 @@ func expect(doctor *person, id string) string {
 	doctor.visit("/referrals/" + id)
 	doctor.reads("待到诊", "2026-11-18 15:30", "发给患者的消息", "出示到诊码")
 	doctor.shot("1-arranged")
-	return webtest.Eval[string](doctor, `document.body.innerText.match(/到诊码 (\d{6})/)[1]`)
+	return value[string](doctor, `document.body.innerText.match(/到诊码 (\d{6})/)[1]`)
 }
 
 // arrive registers the patient at the desk with the code and the name.

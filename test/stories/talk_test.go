@@ -15,7 +15,7 @@ import (
 func (p *person) due() time.Time {
 	p.t.Helper()
 	p.until("document.querySelector('.sheet-marks [data-due]')")
-	ms, err := strconv.ParseInt(webtest.Eval[string](p, "document.querySelector('.sheet-marks [data-due]').dataset.due"), 10, 64)
+	ms, err := strconv.ParseInt(value[string](p, "document.querySelector('.sheet-marks [data-due]').dataset.due"), 10, 64)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestTwoPeopleAtOnce(t *testing.T) {
 	two.readsIn("#drawer .sheet-marks", "待安排")
 	two.until("document.querySelector('#drawer.show')")
 	two.shot("4-late")
-	if text := webtest.Text(two, "#drawer [data-form-errors]"); !strings.Contains(text, webtest.Text(one, ".topbar-name")) {
+	if text := two.read("#drawer [data-form-errors]"); !strings.Contains(text, one.read(".topbar-name")) {
 		t.Errorf("the late one is not told by whom: %q", text)
 	}
 
@@ -169,7 +169,7 @@ func TestTwoPeopleAtOnce(t *testing.T) {
 	}
 	lost := 0
 	for _, p := range []*person{one, two} {
-		if webtest.Eval[bool](p, "!!document.querySelector('#drawer [data-form-errors]')") {
+		if value[bool](p, "!!document.querySelector('#drawer [data-form-errors]')") {
 			lost++
 			p.shot("4-claim-late")
 		} else {

@@ -8,7 +8,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"yilian/internal/calendar"
-	"yilian/internal/web/webtest"
 )
 
 // today and clock are the present day and a time of it as the forms take them.
@@ -22,6 +21,7 @@ func (p *person) appoint(id string, after time.Duration) {
 	p.t.Helper()
 	p.visit("/referrals/" + id)
 	p.act("安排就诊")
+	p.tick("其他时间")
 	p.choose("department", "心血管内科")
 	day, clock := p.w.at(after)
 	p.fill("appointed_at", day+kb.Tab)
@@ -104,7 +104,7 @@ func TestRefusal(t *testing.T) {
 	doctor.button("登记患者拒绝转诊")
 	doctor.reads("转诊回执", "患者拒绝转诊")
 	doctor.shot("6-refused")
-	href := webtest.Eval[string](doctor, "document.querySelector('a[href*=\"/print/refusal\"]').getAttribute('href')")
+	href := value[string](doctor, "document.querySelector('a[href*=\"/print/refusal\"]').getAttribute('href')")
 	doctor.visit(href)
 	doctor.reads("拒绝转诊告知书", r.Name, "担心费用", "要求先在卫生院治疗", "决定不转诊")
 	if !strings.Contains(doctor.text(), r.Number) {

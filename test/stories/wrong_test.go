@@ -80,6 +80,7 @@ func TestWrongAppointment(t *testing.T) {
 	centre.act("受理")
 	centre.reads("待安排")
 	centre.act("安排就诊")
+	centre.tick("其他时间")
 	centre.fill("appointed_at", "20261101"+kb.Tab)
 	centre.fill("appointed_time", "09:00")
 	centre.confirm()
