@@ -17,6 +17,7 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
+	"yilian/internal/rescue"
 )
 
 // Full is everything that the page of a case shows.
@@ -180,6 +181,7 @@ type Query struct {
 type Item struct {
 	Case        flow.Case
 	Direction   Direction
+	Emergency   string // lane or reason of an emergency; shown where there is no diagnosis
 	Diagnosis   string // name; empty for who has no right to open the case
 	Contracted  bool
 	Appointed   time.Time
@@ -264,14 +266,20 @@ func items(ctx context.Context, tx *db.Tx, ids []string) ([]Item, error) {
 		return nil, err
 	}
 	query, args := db.Expand(`
-		SELECT id, direction, diagnosis_name, contracted, appointed_at, submitted_at FROM referral WHERE id IN ($list)`, nil, ids)
+		SELECT r.id, r.direction, r.diagnosis_name, r.contracted, r.appointed_at, r.submitted_at, e.referral IS NOT NULL, COALESCE(e.lane, '')
+		FROM referral r LEFT JOIN referral_emergency e ON e.referral = r.id WHERE r.id IN ($list)`, nil, ids)
 	type line struct {
 		id string
 		Item
 	}
 	lines, err := db.List(ctx, tx, func(scan db.Scan) (l line, err error) {
 		var appointed, submitted db.Time
-		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted)
+		var emergency bool
+		var lane string
+		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted, &emergency, &lane)
+		if emergency {
+			l.Emergency = "急诊 · " + rescue.Get(lane).Title
+		}
 		l.Appointed, l.SubmittedAt = appointed.Time, submitted.Time
 		return l, err
 	}, query, args...)
@@ -466,6 +474,7 @@ func (s *Service) FindArrival(ctx context.Context, actor access.Actor, text stri
 // Options are the coded lists of the forms, as the policy has them today at
 // the actor's institution.
 type Options struct {
+	Emergencies                                 []policy.Code // why a patient is sent off at once
 	Purposes, Indications, Transports, Outcomes []policy.Code
 	Reasons                                     map[string][]policy.Code // by action
 }
@@ -481,7 +490,7 @@ func (s *Service) Options(ctx context.Context, actor access.Actor) (Options, err
 		for _, x := range []struct {
 			key  string
 			into *[]policy.Code
-		}{{keyPurposes, &out.Purposes}, {keyIndications, &out.Indications}, {keyTransports, &out.Transports}, {keyOutcomes, &out.Outcomes}} {
+		}{{keyPurposes, &out.Purposes}, {keyIndications, &out.Indications}, {keyTransports, &out.Transports}, {keyOutcomes, &out.Outcomes}, {keyEmergencies, &out.Emergencies}} {
 			if *x.into, err = s.Flow.Codes(x.key, place, tx.Now); err != nil {
 				return err
 			}
