@@ -51,7 +51,7 @@ var actions = map[string]string{
 	"job.retry": "重新执行后台任务", "audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
 	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
 	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.send_emergency": "紧急转诊", "referral.back_entry": "急诊补录", "referral.acknowledge_phone": "登记电话确认接收", "referral.divert_from": "急诊改送（转出方）",
-	"consent_task.open": "急诊待补知情同意", "consent_task.sign": "补办知情同意", "consent_task.drop": "不再需要补办知情同意", "consent_task.claim": "接手补办知情同意", "consent_task.overdue": "补办知情同意超时提醒", "referral.save": "保存草稿", "referral.refuse_consent": "登记患者拒绝转诊", "referral.discard": "作废草稿",
+	"consent_task.open": "急诊待补知情同意", "consent_task.sign": "补办知情同意", "consent_task.drop": "不再需要补办知情同意", "consent_task.claim": "接手补办知情同意", "consent_task.overdue": "补办知情同意超时提醒", "consent_task.reclock": "重新计算期限", "consent_task.record": "补充记录", "referral.save": "保存草稿", "referral.refuse_consent": "登记患者拒绝转诊", "referral.discard": "作废草稿",
 	"referral.pass": "院内审核通过", "referral.return": "院内审核退回", "referral.accept": "受理转诊", "referral.ask": "要求补充资料",
 	"referral.redirect": "改转", "referral.decline": "退回转诊", "referral.withdraw": "撤回转诊", "referral.answer": "补充资料",
 	"referral.arrange": "安排就诊", "referral.defer": "候诊/候床", "referral.arrive": "登记到诊", "referral.reschedule": "改约",

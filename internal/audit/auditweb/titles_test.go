@@ -44,7 +44,7 @@ var codePattern = regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)+$`)
 func collect(t *testing.T, root string) map[string]string {
 	t.Helper()
 	codes := map[string]string{}
-	machines := []flow.Machine{referral.Machine(), consult.Machine()}
+	machines := []flow.Machine{referral.Machine(), referral.ConsentMachine(), consult.Machine()}
 	for _, m := range machines {
 		for _, a := range m.Actions {
 			codes[m.Kind+"."+a.Name] = "the machine of " + m.Kind
