@@ -84,6 +84,17 @@ func TestLedgerShowsBothSidesTheirLines(t *testing.T) {
 		if err != nil || p.Lines[1].WaitedFrom != full.HeldFrom || p.Lines[1].WaitedTo != full.HeldTo {
 			t.Errorf("times differ from the case's own page: %v %v, %v %v (%v)", p.Lines[1].WaitedFrom, p.Lines[1].WaitedTo, full.HeldFrom, full.HeldTo, err)
 		}
+		if p.Lines[0].Marks() != "" {
+			t.Errorf("marks %q", p.Lines[0].Marks())
+		}
+		if err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			return w.Flow.Note(t.Context(), tx, w.Centre, sent, "电话代录", "对方电话答复")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if m := read(t, w, w.Centre, ledger.Scope{}).Lines[0].Marks(); m != "电话代录" {
+			t.Errorf("marks %q", m)
+		}
 		if _, err := ledger.Read(t.Context(), d, w.Bureau, ledger.Scope{}); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("a bureau sees no persons: %v", err)
 		}
