@@ -52,7 +52,7 @@ func (p *Pages) emergencyRoutes(site *web.Site) {
 
 // ownPages are the actions that are taken elsewhere than under the address of
 // the case: the new referral, the emergency form, the telephone list.
-var ownPages = []string{referral.ActSubmit, referral.ActEmergency, referral.ActBackEntry, referral.ActAcknowledgePhone}
+var ownPages = []string{referral.ActSubmit, referral.ActEmergency, referral.ActBackEntry, referral.ActAcknowledgePhone, referral.ActCompleteDown}
 
 // boardPage is the emergency board with who looks at it.
 type boardPage struct {
