@@ -100,6 +100,7 @@ func (e *rescued) begin(at time.Time) {
 	}
 	e.plan(at.Add(e.ack), e.confirm)
 	e.plan(at.Add(41*time.Minute), e.arrive)
+	e.plan(at.Add(62*time.Minute), e.start)
 	e.plan(at.Add(5*time.Hour), e.sign)
 }
 
@@ -145,6 +146,17 @@ func (e *rescued) arrive(ctx context.Context) error {
 		return err
 	}
 	e.c, err = e.app.Referrals.Arrive(ctx, who, e.ref(), referral.Arrival{})
+	return err
+}
+
+// start lets the emergency room begin the treatment.
+func (e *rescued) start(ctx context.Context) error {
+	who, err := e.staff.one(e.rng, e.c.To.Org, access.Emergency, "")
+	if err != nil {
+		return err
+	}
+	discharge := calendar.DateOf(e.app.DB.Now()).AddDays(7)
+	e.c, err = e.app.Referrals.Start(ctx, who, e.ref(), referral.Start{Care: referral.Inpatient, ExpectedDischarge: string(discharge)})
 	return err
 }
 
