@@ -53,7 +53,7 @@ var actions = map[string]string{
 	"referral.record": "补充记录", "referral.submit": "提交转诊", "referral.send_emergency": "紧急转诊", "referral.back_entry": "急诊补录", "referral.acknowledge_phone": "登记电话确认接收", "referral.divert_from": "急诊改送（转出方）",
 	"consent_task.open": "急诊待补知情同意", "consent_task.sign": "补办知情同意", "consent_task.drop": "不再需要补办知情同意", "consent_task.claim": "接手补办知情同意", "consent_task.overdue": "补办知情同意超时提醒", "consent_task.reclock": "重新计算期限", "consent_task.record": "补充记录", "referral.save": "保存草稿", "referral.refuse_consent": "登记患者拒绝转诊", "referral.discard": "作废草稿",
 	"referral.pass": "院内审核通过", "referral.return": "院内审核退回", "referral.accept": "受理转诊", "referral.ask": "要求补充资料",
-	"referral.redirect": "改转", "referral.decline": "退回转诊", "referral.withdraw": "撤回转诊", "referral.answer": "补充资料",
+	"referral.redirect": "改转", "referral.decline": "退回转诊", "referral.decline_down": "退回下转", "referral.capability": "修改下转接收能力", "referral.link.open": "打开一次性链接", "referral.link.answer": "通过一次性链接答复", "referral.withdraw": "撤回转诊", "referral.answer": "补充资料",
 	"referral.arrange": "安排就诊", "referral.defer": "候诊/候床", "referral.arrive": "登记到诊", "referral.reschedule": "改约",
 	"referral.no_show": "登记未到诊", "referral.cancel": "取消就诊", "referral.rearrange": "重新安排", "referral.close": "结案",
 	"referral.acknowledge": "确认回执", "referral.divert": "急诊改送", "referral.start": "开始诊疗", "referral.note": "诊疗记录",
@@ -76,12 +76,6 @@ var states = map[string]string{
 	"in_care": "诊疗中", "completed": "待回执", "declined": "已退回", "closed": "已结案", "withdrawn": "已撤回",
 	"cancelled": "已取消", "discarded": "已作废",
 	"asked": "待答复", "more_info": "待补充", "answered": "已答复",
-}
-
-// purposes are what a record was opened for.
-var purposes = map[access.Purpose]string{
-	access.Treat: "诊疗", access.Refer: "转诊", access.Consult: "转诊前咨询", access.Register: "建档", access.FollowUp: "随访", access.SignUp: "签约",
-	access.Print: "打印", access.Reveal: "查看证件和电话", access.Look: "打开档案",
 }
 
 func objectTitle(object string) string { return cmp.Or(objects[object], "其他") }
@@ -118,7 +112,7 @@ var move = regexp.MustCompile(`^([a-z_]*)→([a-z_]+)(?: (.*))?$`)
 // detail is the line of a leaf in words: moves of a case by the names of its
 // states, purposes by theirs.
 func detail(l audit.Leaf) string {
-	if title := purposes[access.Purpose(l.Detail)]; title != "" {
+	if title := access.Purpose(l.Detail).Title(); title != "" {
 		return title
 	}
 	m := move.FindStringSubmatch(l.Detail)
