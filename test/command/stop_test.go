@@ -59,7 +59,7 @@ func openStream(t *testing.T, p *harness.Process, c *harness.Client) io.Reader {
 	must(t, err)
 	t.Cleanup(func() { _ = res.Body.Close() }) // read to its end already
 	body := bufio.NewReader(res.Body)
-	if line, err := body.ReadString('\n'); err != nil || res.StatusCode != 200 || !strings.HasPrefix(line, "retry:") {
+	if line, err := body.ReadString('\n'); err != nil || res.StatusCode != http.StatusOK || !strings.HasPrefix(line, "retry:") {
 		t.Fatalf("event stream: %d %q %v", res.StatusCode, line, err)
 	}
 	return body
