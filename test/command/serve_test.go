@@ -65,7 +65,7 @@ func TestWrongConfigurations(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		"unknown setting": {[]string{`database = "a.db"`, `adres = "127.0.0.1:0"`, "#address"}, 2, []string{"第 2 行", "adres"}},
+		"unknown setting": {[]string{`database = "a.db"`, `adddr = "127.0.0.1:0"`, "#address"}, 2, []string{"第 2 行", "adddr"}},
 		"unknown in tls":  {[]string{`address = "127.0.0.1:0"`, `[tls]`, `cert = "x"`}, 2, []string{"第 3 行", "tls.cert"}},
 		"not TOML":        {[]string{`database = "a.db`, `address = "127.0.0.1:0"`}, 2, []string{"第 1 行", "写法有误"}},
 		"wrong type":      {[]string{`idle_minutes = "ten"`, `address = "127.0.0.1:0"`}, 2, []string{"第 1 行"}},
