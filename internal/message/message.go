@@ -154,7 +154,7 @@ func (p Plain) Text() string {
 	if p.Who != "" {
 		b.WriteString("下一步：由" + p.Who)
 		if !p.By.IsZero() {
-			b.WriteString("在" + moment(p.By) + "前")
+			b.WriteString("在" + Moment(p.By) + "前")
 		}
 		b.WriteString(strings.TrimRight(p.Does, "。") + "。")
 	}
@@ -164,8 +164,8 @@ func (p Plain) Text() string {
 	return b.String()
 }
 
-// moment is an instant as people say it: 3月2日 17:00.
-func moment(t time.Time) string { return t.In(calendar.Shanghai).Format("1月2日 15:04") }
+// Moment is an instant as messages say it: 3月2日 15:04.
+func Moment(t time.Time) string { return t.In(calendar.Shanghai).Format("1月2日 15:04") }
 
 func (o Out) check() error {
 	switch {

@@ -75,7 +75,7 @@ func news(action string, c flow.Case, r Record) (p message.Plain, ok bool) {
 func appointment(done string, c flow.Case, r Record) message.Plain {
 	a := r.Arrangement
 	return message.Plain{
-		Done: done, Who: "您", By: a.At,
+		Done: done + "（" + message.Moment(a.At) + "）", Who: "您", By: a.At,
 		Does: fmt.Sprintf("到%s登记，请带身份证，出示到诊码 %s", c.To.OrgName, a.Code),
 	}
 }

@@ -52,7 +52,7 @@ func (s *simulation) live(ctx context.Context) error {
 		referral.StateArrived, referral.StateInCare, referral.StateCompleted, referral.StateDeclined,
 	} {
 		for range 2 {
-			if err := l.begin(ctx, pick(s.rng, []string{shuikou, shuikou, pick(s.rng, centres)}), s.now.Add(-s.recent(state)), state); err != nil {
+			if err := l.begin(ctx, pick(s.rng, []string{shuikou, shuikou, pick(s.rng, centres)}), s.beganAt(state), state); err != nil {
 				return err
 			}
 		}
@@ -122,6 +122,16 @@ func (s *simulation) recent(state string) time.Duration {
 		return s.rng.between(300, 900)
 	}
 	return s.rng.between(2*1440, 4*1440)
+}
+
+// beganAt is when such a case began: those of the last hours just now, the
+// others in working hours.
+func (s *simulation) beganAt(state string) time.Time {
+	at := s.now.Add(-s.recent(state))
+	if s.now.Sub(at) > 24*time.Hour {
+		at = s.rng.office(at.AddDate(0, 0, -1))
+	}
+	return at
 }
 
 // waits reports whether cases that stand in a state wait for the receiving

@@ -102,7 +102,7 @@ func (c *course) appointment() time.Time {
 	now := c.clock()
 	switch {
 	case c.stop == referral.StateArranged:
-		return now.Add(c.rng.between(18*60, 30*60))
+		return c.rng.office(now.Add(c.rng.between(18*60, 30*60)))
 	case c.stop != "":
 		return now.Add(c.rng.between(60, 200))
 	case c.v.urgency == "II":
