@@ -14,9 +14,9 @@ var logins = []string{"cunyi", "yisheng", "yuanzhang", "zhuanzhen", "guahao", "k
 var (
 	latin = regexp.MustCompile(`[A-Za-z]{4,}`)
 	// What stands on a screen in Latin letters by right: fingerprints, the words
-	// of file formats, browsers that somebody signed in with, the demo's client.
+	// of file formats, units, browsers that somebody signed in with, the demo's client.
 	fingerprint  = regexp.MustCompile(`[0-9a-f]{8,}`)
-	latinAllowed = []string{"Chrome", "Linux", "demo", "system", "dssy", "Excel", "JSON", "work"}
+	latinAllowed = []string{"mmHg", "mmol", "Chrome", "Linux", "demo", "system", "dssy", "Excel", "JSON", "work"}
 )
 
 // Every page that the menu offers to any of the 22 roles opens, in Chinese,
