@@ -90,7 +90,7 @@ func EmergencyAdvice(urgency string) string {
 	if urgency != "I" {
 		return ""
 	}
-	return "Ⅰ级（濒危）患者请立即就地抢救并拨打 120，同时拨打接收医院的转诊电话，不要等待系统受理。资料已保留，可按Ⅱ级补交"
+	return "Ⅰ级（濒危）患者请立即就地抢救并拨打 120，并用“紧急转诊”发出：不审核、不等受理，立即呼叫接收医院的值班人。资料已保留"
 }
 
 // Consciousnesses returns the states of consciousness.

@@ -15,6 +15,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
+	"yilian/internal/referral/referralcount"
 	"yilian/internal/rescue"
 	"yilian/internal/web"
 )
@@ -314,6 +315,27 @@ func (p *Pages) signLater(w http.ResponseWriter, r *http.Request) error {
 	web.Changed(w, "referral todo")
 	web.Flash(w, r, web.Good, "知情同意已补办")
 	return web.Redirect(w, r, "/referrals/"+c.BasedOn)
+}
+
+// urgencyFilter are the levels of a worklist, emergencies among them.
+func urgencyFilter() []web.Option {
+	return append([]web.Option{{Value: "I", Text: referral.UrgencyTitle("I")}}, fixed(referral.Urgencies())...)
+}
+
+// urgentNote marks emergencies and back-entries among the counts.
+func urgentNote(c referralcount.Counts) string {
+	var out []string
+	if c.Emergencies > 0 {
+		text := "急诊 " + strconv.FormatInt(c.Emergencies, 10) + " 例"
+		if c.Confirmed.N > 0 {
+			text += "（确认用时中位 " + seconds(c.Confirmed.Median) + "）"
+		}
+		out = append(out, text)
+	}
+	if c.BackEntries > 0 {
+		out = append(out, "补录 "+strconv.FormatInt(c.BackEntries, 10)+" 例")
+	}
+	return strings.Join(out, "，")
 }
 
 // laneBasis is the note that says what the lanes rest on.
