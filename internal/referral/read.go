@@ -65,8 +65,8 @@ func (s *Service) View(ctx context.Context, actor access.Actor, id string) (Full
 		if out.Record, err = s.load(ctx, tx, id); err != nil {
 			return err
 		}
-		if actor.Org != c.To.Org && actor.Patient != c.Patient {
-			out.Record.Arrangement.Code = "" // for the patient and the desk
+		if actor.Org != c.To.Org && actor.Org != c.From.Org && actor.Patient != c.Patient {
+			out.Record.Arrangement.Code = "" // for the patient, who may hear it from his doctor, and the desk
 		}
 		return s.fill(ctx, tx, actor, &out)
 	})

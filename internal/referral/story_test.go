@@ -106,8 +106,8 @@ func TestFromDraftToAcknowledgement(t *testing.T) {
 		if len(a.Code) != 6 || a.DoctorName != "王主任" || a.Location != w.Cardiology.Location || a.Phone == "" {
 			t.Fatalf("arrangement: %+v", a)
 		}
-		if view(t, w, w.Doctor, c).Record.Arrangement.Code != "" {
-			t.Fatal("the arrival code is for the patient and the desk")
+		if view(t, w, w.Doctor, c).Record.Arrangement.Code != a.Code {
+			t.Fatal("the referring doctor cannot tell his patient the arrival code")
 		}
 
 		w.Now = at.Add(-48 * time.Hour)

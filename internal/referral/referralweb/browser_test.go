@@ -33,7 +33,11 @@ func TestFewInteractions(t *testing.T) {
 	webtest.Screenshot(ctx, "referral-new-consent")
 	webtest.Script(ctx, "document.querySelector('#targets').scrollIntoView()")
 	webtest.Screenshot(ctx, "referral-new-targets")
+	// The suggestions that follow the last field must stand before the next
+	// click: they move what lies below them.
+	webtest.Until(ctx, "!document.querySelector('.htmx-request')")
 	webtest.Click(ctx, "#f-consent")
+	webtest.Until(ctx, "document.querySelector('#f-consent').checked")
 	webtest.Click(ctx, "#send-referral")
 	webtest.Until(ctx, "document.querySelector('#receipt-number')")
 	webtest.Screenshot(ctx, "referral-new-receipt")

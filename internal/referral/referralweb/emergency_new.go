@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"yilian/internal/access"
-	"yilian/internal/calendar"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/patient"
@@ -199,6 +198,3 @@ func emergencyOf(form url.Values) referral.EmergencyForm {
 	}
 	return f
 }
-
-// nowText is the present minute as a form field takes it.
-func (u urgentForm) nowText() string { return u.Now.In(calendar.Shanghai).Format(localTime) }
