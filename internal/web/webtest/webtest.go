@@ -203,9 +203,14 @@ func Until(ctx context.Context, expression string) {
 func Visit(ctx context.Context, url string) { Do(ctx, chromedp.Navigate(url)) }
 
 // Click waits for the first element that a CSS selector finds to be visible and
+// to stand still (a drawer slides, a suggestion pushes what lies below it), and
 // clicks it with the mouse.
 func Click(ctx context.Context, css string) {
-	Do(ctx, chromedp.WaitVisible(chromedp.CSS(css)), chromedp.Click(chromedp.CSS(css)))
+	Do(ctx, chromedp.WaitVisible(chromedp.CSS(css)))
+	Until(ctx, "(()=>{const e=document.querySelector("+strconv.Quote(css)+");if(!e)return false;"+
+		"const r=e.getBoundingClientRect(),now=[r.x,r.y,r.width,r.height].join(),same=window.stoodAt===now;"+
+		"window.stoodAt=now;return same})()")
+	Do(ctx, chromedp.Click(chromedp.CSS(css)))
 }
 
 // Type focuses the element and types text, keys included (kb.Enter).
