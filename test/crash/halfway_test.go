@@ -243,6 +243,10 @@ func (h *halfway) reviewed(i int) flow.Case {
 	return c
 }
 
+// ofTheirOwn are the actions that begin with a form, a case or a place of
+// their own; they have their tests in package referral.
+var ofTheirOwn = []string{referral.ActEmergency, referral.ActBackEntry, referral.ActCompleteDown, referral.ActDefer}
+
 // choose draws one of the acts that are offered to anybody.
 func (h *halfway) choose(rt *rapid.T, c flow.Case) (access.Actor, string) {
 	if c.ID == "" {
@@ -260,6 +264,9 @@ func (h *halfway) choose(rt *rapid.T, c flow.Case) (access.Actor, string) {
 		}
 		must(h.T, err)
 		for _, a := range full.Actions {
+			if slices.Contains(ofTheirOwn, a.Name) {
+				continue
+			}
 			sides := a.Name == referral.ActCallOff && actor.Org == c.To.Org || a.Name == referral.ActDeath && actor.Org == c.To.Org && c.State != referral.StateInReview
 			if !sides {
 				all = append(all, pair{actor, a.Name})
