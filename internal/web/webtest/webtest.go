@@ -7,7 +7,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,12 +153,32 @@ func Screenshot(ctx context.Context, name string) {
 }
 
 func save(name string, png []byte) error {
-	_, here, _, _ := runtime.Caller(0)
-	dir := filepath.Join(filepath.Dir(here), "../../../build/screens")
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(root, "build/screens")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644)
+}
+
+// moduleRoot is the folder of go.mod, looked for upwards from the folder the
+// test runs in, so that it is found in binaries built with -trimpath too.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, serr := os.Stat(filepath.Join(dir, "go.mod")); serr == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", os.ErrNotExist
+		}
+		dir = up
+	}
+	return "", err
 }
 
 // Do runs actions and fails the test when one does.
