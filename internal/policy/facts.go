@@ -19,6 +19,7 @@ type Institution struct {
 	Kind      string   `toml:"kind"`       // county_hospital, township_centre, …
 	Level     string   `toml:"level"`      // province, city, county, township, community
 	Region    string   `toml:"region"`     // region code
+	Grade     string   `toml:"grade"`      // 三级, 二级甲等; empty when the document does not say
 	Clause    string   `toml:"clause"`
 	Note      string   `toml:"note"`
 	Profile   string   `toml:"-"`

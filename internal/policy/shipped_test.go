@@ -33,7 +33,7 @@ func TestEveryClauseIsThereOnce(t *testing.T) {
 		id, kind, _ := strings.Cut(s.Text(), " ")
 		want[id] = kind
 	}
-	home := map[string]string{"GB": "state-council", "LL": "lingling"}
+	home := map[string]string{"GB": "state-council", "ZZ": "zhengzhou", "SMX": "sanmenxia", "JS": "jiangsu", "LL": "lingling"}
 	seen := map[string]int{}
 	for _, p := range b.Profiles() {
 		for _, c := range p.Clauses() {
@@ -120,7 +120,7 @@ func TestWhatBindsInLingling(t *testing.T) {
 	if old.Clause != "GB-3.3c" || old.Value.Int != 60 {
 		t.Errorf("in 2019: %+v", old)
 	}
-	if a, err := b.Resolve("alliance.member.independent", at, calendar.Date("2019-12-31")); err == nil {
+	if a, err := b.Resolve("alliance.council.term_years", at, calendar.Date("2019-12-31")); err == nil {
 		t.Errorf("Lingling's plan bound before it began: %s", a.Clause)
 	}
 }
@@ -169,28 +169,29 @@ func TestIndications(t *testing.T) {
 }
 
 func TestFactsOfLingling(t *testing.T) {
-	b := shipped(t)
+	p, _ := shipped(t).Profile("lingling")
+	b := p.Facts()
 	count := map[string]int{}
-	for _, i := range b.Institutions() {
+	for _, i := range b.Institutions {
 		count[i.Kind]++
 		if !strings.HasPrefix(i.Region, "431102") || i.Profile != "lingling" {
 			t.Errorf("%+v", i)
 		}
 	}
-	if count["township_centre"] != 10 || count["community_centre"] != 6 || count["health_bureau"] != 1 || len(b.Institutions()) != 20 {
+	if count["township_centre"] != 10 || count["community_centre"] != 6 || count["health_bureau"] != 1 || len(b.Institutions) != 20 {
 		t.Errorf("institutions: %v", count)
 	}
 	supporters, supported := map[string]int{}, map[string]int{}
-	for _, s := range b.Supports() {
+	for _, s := range b.Supports {
 		supporters[s.Supporter]++
 		supported[s.Supported]++
 	}
-	if len(b.Supports()) != 12 || supporters["fourth"] != 5 || supporters["tcm"] != 4 || supporters["mch"] != 3 ||
+	if len(b.Supports) != 12 || supporters["fourth"] != 5 || supporters["tcm"] != 4 || supporters["mch"] != 3 ||
 		len(supported) != 10 || supported["zhushan"] != 2 || supported["fujiaqiao"] != 2 {
 		t.Errorf("supports: %v %v", supporters, supported)
 	}
 	members := map[string]int{}
-	for _, m := range b.Memberships() {
+	for _, m := range b.Memberships {
 		if m.Role != "member" {
 			continue
 		}
@@ -200,11 +201,73 @@ func TestFactsOfLingling(t *testing.T) {
 			t.Errorf("%s in %s has the plate %q", m.Member, m.Alliance, m.Plate)
 		}
 	}
-	if members["general"] != 16 || members["orthopaedics"] != 10 || members["maternal"] != 10 || len(b.Alliances()) != 3 {
-		t.Errorf("members %v, %d alliances", members, len(b.Alliances()))
+	if members["general"] != 16 || members["orthopaedics"] != 10 || members["maternal"] != 10 || len(b.Alliances) != 3 {
+		t.Errorf("members %v, %d alliances", members, len(b.Alliances))
 	}
-	p, _ := b.Profile("lingling")
-	if f := p.Facts(); len(f.Ties) != 5 || len(f.Phases) != 3 || len(f.Bodies) != 4 {
+	if f := b; len(f.Ties) != 5 || len(f.Phases) != 3 || len(f.Bodies) != 4 {
 		t.Errorf("ties %d phases %d bodies %d", len(f.Ties), len(f.Phases), len(f.Bodies))
+	}
+}
+
+// JS-A2 and JS-4.1.1: 19 alliances with their leads, six hospitals in touch
+// with thirteen cities, no city left out or named twice.
+func TestFactsOfJiangsu(t *testing.T) {
+	p, _ := shipped(t).Profile("jiangsu")
+	f := p.Facts()
+	leads := map[string]int{}
+	for _, a := range f.Alliances {
+		leads[f.Name(a.Lead)]++
+		if a.Kind != "specialty_alliance" || a.Region != "32" || len(a.Specialties) != 1 {
+			t.Errorf("%+v", a)
+		}
+	}
+	if len(f.Alliances) != 19 || leads["江苏省人民医院"] != 5 || leads["解放军东部战区总医院"] != 2 ||
+		leads["东南大学附属中大医院"] != 2 || leads["南京市儿童医院"] != 2 {
+		t.Errorf("%d alliances led by %v", len(f.Alliances), leads)
+	}
+	cities, shape := map[string]int{}, []int{}
+	for _, tie := range f.Ties {
+		shape = append(shape, len(tie.Regions))
+		for _, r := range tie.Regions {
+			cities[r]++
+		}
+	}
+	if !slices.Equal(shape, []int{3, 2, 2, 2, 2, 2}) || len(cities) != 13 {
+		t.Errorf("ties %v over %v", shape, cities)
+	}
+}
+
+// ZZ-2.1a and ZZ-2.2: three comprehensive alliances, seven of one specialty.
+func TestFactsOfZhengzhou(t *testing.T) {
+	p, _ := shipped(t).Profile("zhengzhou")
+	f := p.Facts()
+	kinds, specialties := map[string]int{}, []string{}
+	for _, a := range f.Alliances {
+		kinds[a.Kind]++
+		specialties = append(specialties, a.Specialties...)
+	}
+	if kinds["medical_group"] != 3 || kinds["specialty_alliance"] != 7 || len(f.Memberships) != 10 {
+		t.Errorf("%v", kinds)
+	}
+	if got := strings.Join(specialties, " "); got != "儿科 心血管病 妇幼 骨科 老年病 眼科 传染病" {
+		t.Errorf("%s", got)
+	}
+}
+
+// SMX-5: three phases with dates, the pilot in Lushi only.
+func TestPhasesOfSanmenxia(t *testing.T) {
+	b := shipped(t)
+	p, _ := b.Profile("sanmenxia")
+	f := p.Facts().Phases
+	if len(f) != 3 || f[0].To != "2019-06-30" || f[1].Region != "411224" || f[2].From != "2020-01-01" {
+		t.Errorf("%+v", f)
+	}
+	for day, regions := range map[calendar.Date][]string{"2019-10-01": lushi, "2020-01-01": nil} {
+		for _, at := range [][]string{lushi, shanzhou} {
+			_, err := b.Resolve("phase.pilot", policy.Place{Regions: at}, day)
+			if bound := err == nil; bound != slices.Equal(at, regions) {
+				t.Errorf("%s %v: %v", day, at, err)
+			}
+		}
 	}
 }

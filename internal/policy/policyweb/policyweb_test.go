@@ -35,7 +35,7 @@ func TestDocumentShowsClausesRulesAndTargets(t *testing.T) {
 
 func TestEveryDocumentHasItsPage(t *testing.T) {
 	f := setup(t)
-	for _, id := range []string{"base", "lingling", "state-council"} {
+	for _, id := range []string{"base", "jiangsu", "lingling", "sanmenxia", "state-council", "zhengzhou"} {
 		f.See("/policy/" + id).Hides("%!") // a value was not written
 	}
 	f.Get("/policy/nowhere", 404).Shows("没有载入这份政策文件")
