@@ -23,6 +23,7 @@ var ranks = [][]string{
 	// 0 platform
 	{"errs"},
 	{"idcard", "pinyin"},
+	{"patient/match"},
 	{"db", "crypto"},
 	{"db/dbtest"},
 	{"jobs", "web"},

@@ -168,11 +168,13 @@ func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant,
 		return Grant{Basis: BasisProgram, Direct: true}, true, nil
 	}
 	if Allowed(role, PatientRead, Self) && role == Resident {
-		if actor.Patient != "" && actor.Patient == patient {
-			return Grant{Basis: BasisSelf, Reference: patient, Direct: true}, true, nil
+		self, err := IsSame(ctx, tx, actor.Patient, patient)
+		if err != nil || self {
+			return Grant{Basis: BasisSelf, Reference: patient, Direct: true}, self, err
 		}
 		n, err := db.Count(ctx, tx, `
-			SELECT count(*) FROM care_guardian WHERE patient = $1 AND guardian = $2 AND (valid_to IS NULL OR valid_to > $3)`,
+			SELECT count(*) FROM care_guardian WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+			AND guardian IN (SELECT CAST($2 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $2) AND (valid_to IS NULL OR valid_to > $3)`,
 			patient, actor.Patient, db.At(tx.Now))
 		return Grant{Basis: BasisGuardian, Reference: actor.Patient, Direct: true}, n > 0, err
 	}
@@ -183,10 +185,10 @@ func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant,
 		return g, scan(&g.Basis, &g.Reference)
 	}, `
 		SELECT basis, reference FROM care_relation
-		WHERE patient = $1 AND org = $2 AND valid_from <= $3 AND (valid_to IS NULL OR valid_to > $3)
+		WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND org = $2 AND valid_from <= $3 AND (valid_to IS NULL OR valid_to > $3)
 		UNION ALL
 		SELECT 'break', id FROM care_break
-		WHERE patient = $1 AND account = $4 AND at <= $3 AND until > $3`,
+		WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND account = $4 AND at <= $3 AND until > $3`,
 		patient, actor.Org, db.At(tx.Now), actor.Account)
 	if err != nil || len(found) == 0 {
 		return Grant{}, false, err

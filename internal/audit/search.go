@@ -15,7 +15,7 @@ const (
 	searchHead = `SELECT id, at, account, person, name, role, org, org_name, self, action, object, object_id, patient, outcome, more
 		FROM audit_leaf WHERE `
 	searchTail = `at >= $1 AND (at, id) < ($2, $3)
-		AND (CAST($4 AS TEXT) = '' OR patient = $4)
+		AND (CAST($4 AS TEXT) = '' OR patient IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4))
 		AND (CAST($5 AS TEXT) = '' OR object_id = $5)
 		AND (CAST($6 AS TEXT) = '' OR account = $6 OR person = $6 OR name = $6)
 		AND (CAST($7 AS TEXT) = '' OR object = $7)
@@ -24,7 +24,7 @@ const (
 		AND (CAST($10 AS TEXT) = '' OR outcome = $10)
 		ORDER BY at DESC, id DESC LIMIT $11`
 
-	searchByPatient = searchHead + `patient <> '' AND patient = $4 AND ` + searchTail
+	searchByPatient = searchHead + `patient <> '' AND patient IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4) AND ` + searchTail
 	searchByObject  = searchHead + `object_id <> '' AND object_id = $5 AND ` + searchTail
 	searchByAccount = searchHead + `account <> '' AND account = $6 AND ` + searchTail
 	searchByName    = searchHead + `name = $6 AND ` + searchTail
@@ -105,6 +105,7 @@ func GetLeaf(ctx context.Context, tx *db.Tx, id string) (Leaf, error) {
 func (l *Log) AccessesOf(ctx context.Context, tx *db.Tx, patient string, limit int) ([]Leaf, error) {
 	return db.List(ctx, tx, readLeaf, `SELECT id, at, account, person, name, role, org, org_name, self,
 		action, object, object_id, patient, outcome, more FROM audit_leaf
-		WHERE patient <> '' AND patient = $1 AND self <> $1 AND account <> '' AND outcome = 'ok'
+		WHERE patient <> '' AND patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		AND self NOT IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND account <> '' AND outcome = 'ok'
 		ORDER BY at DESC, id DESC LIMIT $2`, patient, limit)
 }

@@ -110,7 +110,8 @@ func Of(ctx context.Context, tx *db.Tx, patient string) ([]Contract, error) {
 		SELECT c.id, c.patient_id, c.name, c.team, t.name, t.phone, c.org, o.name, c.kind, c.signer, c.signer_kind,
 			c.from_on, c.to_on, c.renews, c.latest, c.signed_at, c.signed_by, c.ended_on, c.end_reason, c.end_note, c.voided_at
 		FROM family_contract c JOIN contract_team t ON t.id = c.team JOIN organization o ON o.id = c.org
-		WHERE c.patient_id = $1 AND c.voided_at IS NULL ORDER BY c.from_on DESC, c.id DESC`, patient)
+		WHERE c.patient_id IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		AND c.voided_at IS NULL ORDER BY c.from_on DESC, c.id DESC`, patient)
 }
 
 // Active returns the contract in force for a resident on a day; false when

@@ -28,7 +28,7 @@ const worklistWhere = `
 	AND (CAST($4 AS TEXT) = '' OR state = $4)
 	AND (CAST($5 AS TEXT) = '' OR urgency = $5)
 	AND (CAST($6 AS TEXT) = '' OR number LIKE CAST($6 AS TEXT) || '%' OR subject LIKE '%' || CAST($6 AS TEXT) || '%')
-	AND (CAST($7 AS TEXT) = '' OR patient = $7)
+	AND (CAST($7 AS TEXT) = '' OR patient IN (SELECT CAST($7 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $7))
 	AND (NOT CAST($8 AS BOOLEAN) OR closed_at IS NULL)
 	AND (from_org = CAST($2 AS TEXT) OR state <> 'draft' OR CAST($2 AS TEXT) = '')`
 
@@ -97,9 +97,10 @@ func Strays(ctx context.Context, tx *db.Tx) (int64, error) {
 		WHERE closed_at IS NULL AND (owner_org = '' OR owner_role = '' OR due_at IS NULL)`)
 }
 
-// ByPatient returns a patient's cases, the newest first.
+// ByPatient returns a person's cases, through whichever identity they were
+// opened, the newest first.
 func ByPatient(ctx context.Context, tx *db.Tx, patient string, limit int) ([]Case, error) {
-	return db.List(ctx, tx, scanCase, `SELECT `+caseColumns+` FROM flow_case WHERE patient = $1
+	return db.List(ctx, tx, scanCase, `SELECT `+caseColumns+` FROM flow_case WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
 		ORDER BY opened_at DESC, id DESC LIMIT $2`, patient, limit)
 }
 

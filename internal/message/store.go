@@ -60,14 +60,14 @@ func listMessages(ctx context.Context, tx *db.Tx, org string, f Filter) ([]Messa
 		return db.List(ctx, tx, readMessage, `
 			SELECT id, patient, to_masked, body, case_ref, channel, state, reason, attempts, created_at, delivered_at
 			FROM message
-			WHERE patient = $1 AND (CAST($2 AS TEXT) = '' OR case_ref = $2) AND (CAST($3 AS TEXT) = '' OR state = $3)
+			WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND (CAST($2 AS TEXT) = '' OR case_ref = $2) AND (CAST($3 AS TEXT) = '' OR state = $3)
 			ORDER BY id DESC LIMIT $4 OFFSET $5`,
 			f.Patient, f.Case, string(f.State), f.Limit+1, f.Offset)
 	}
 	return db.List(ctx, tx, readMessage, `
 		SELECT m.id, m.patient, m.to_masked, m.body, m.case_ref, m.channel, m.state, m.reason, m.attempts, m.created_at, m.delivered_at
 		FROM message_org o JOIN message m ON m.id = o.message
-		WHERE o.org = $1 AND (CAST($2 AS TEXT) = '' OR m.patient = $2)
+		WHERE o.org = $1 AND (CAST($2 AS TEXT) = '' OR m.patient IN (SELECT CAST($2 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $2))
 		  AND (CAST($3 AS TEXT) = '' OR m.case_ref = $3) AND (CAST($4 AS TEXT) = '' OR m.state = $4)
 		ORDER BY o.message DESC LIMIT $5 OFFSET $6`,
 		org, f.Patient, f.Case, string(f.State), f.Limit+1, f.Offset)

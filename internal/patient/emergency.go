@@ -52,7 +52,7 @@ func (s *Service) RegisterUnknownTx(ctx context.Context, tx *db.Tx, actor access
 	if err := closeRow(s.Keys, &r, secret); err != nil {
 		return Patient{}, err
 	}
-	if err := insertRow(ctx, tx, r); err != nil {
+	if err := insertRow(ctx, tx, r, actor.Org); err != nil {
 		return Patient{}, err
 	}
 	if actor.Org != "" {

@@ -74,7 +74,7 @@ func (s *Service) Import(ctx context.Context, actor access.Actor, entries iter.S
 }
 
 func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor, batch []Entry) error {
-	var rows []any
+	var rows, identities []any
 	var keys []tokenKey
 	for _, e := range batch {
 		r := row{Patient: Patient{ID: e.ID, Name: e.Name, Sex: e.Sex, BirthDate: e.BirthDate, IDType: e.IDType,
@@ -84,11 +84,15 @@ func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor
 			return err
 		}
 		rows = append(rows, r.args()...)
+		identities = append(identities, ownIdentity(r.Patient, e.Org)...)
 		for _, t := range tokens(e.Name) {
 			keys = append(keys, tokenKey{t, r.Town(), e.ID, r.BirthDate.Year()})
 		}
 	}
 	if err := tx.InsertAll(ctx, insertPatient, rows); err != nil {
+		return err
+	}
+	if err := tx.InsertAll(ctx, insertIdentity, identities); err != nil {
 		return err
 	}
 	if err := importTokens(ctx, tx, keys); err != nil {

@@ -34,6 +34,7 @@ type Patient struct {
 	InsuranceKind   string
 	InsurancePlace  string // region code of the pool
 	DeceasedOn      calendar.Date
+	Resident        string // surviving record when this one is linked to another; "" is the surviving record itself
 	Version         int64
 	CreatedAt       time.Time
 	ChangedAt       time.Time

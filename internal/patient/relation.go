@@ -180,7 +180,8 @@ func relations(ctx context.Context, tx *db.Tx, s *Service, id string) ([]Relatio
 		return r, err
 	}, `
 		SELECT id, kind, other_id, name, phone_sealed, guardian, household, from_on, to_on
-		FROM patient_relation WHERE patient_id = $1 ORDER BY to_on, guardian DESC, id`, id)
+		FROM patient_relation WHERE patient_id IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		ORDER BY to_on, guardian DESC, id`, id)
 }
 
 // Guardians returns the current guardians of a patient, for consent.
@@ -194,31 +195,44 @@ func (s *Service) Guardians(ctx context.Context, tx *db.Tx, id string) ([]Relati
 // children the guardian, otherwise the patient. An empty phone means nowhere.
 // It serves the program (messages), which shows it to nobody.
 func (s *Service) Contact(ctx context.Context, tx *db.Tx, id string) (Contact, error) {
-	r, err := getRow(ctx, tx, id)
+	ids, err := access.SamePerson(ctx, tx, id)
 	if err != nil {
 		return Contact{}, err
 	}
-	_, secret, err := open(s.Keys, r)
-	if err != nil || r.DeceasedOn != "" {
-		return Contact{}, err
+	var own Contact
+	child := false
+	for _, member := range ids { // a safe contact on any identity is the only one
+		r, err := getRow(ctx, tx, member)
+		if err != nil {
+			return Contact{}, err
+		}
+		_, secret, err := open(s.Keys, r)
+		if err != nil || r.DeceasedOn != "" {
+			return Contact{}, err
+		}
+		if secret.SafePhone != "" {
+			return Contact{Name: r.SafeHow, Phone: secret.SafePhone, Safe: true}, nil
+		}
+		child = child || r.BirthDate != "" && r.Age(calendar.DateOf(tx.Now)) < GuardianAge
+		if own.Phone == "" {
+			own = Contact{Name: r.Name, Phone: secret.Phone}
+		}
 	}
-	if secret.SafePhone != "" {
-		return Contact{Name: r.SafeHow, Phone: secret.SafePhone, Safe: true}, nil
-	}
-	if r.Age(calendar.DateOf(tx.Now)) < GuardianAge {
+	if child {
 		g, err := s.guardianContact(ctx, tx, id)
 		if err != nil || g.Phone != "" {
 			return g, err
 		}
 	}
-	return Contact{Name: r.Name, Phone: secret.Phone}, nil
+	return own, nil
 }
 
 func (s *Service) guardianContact(ctx context.Context, tx *db.Tx, id string) (Contact, error) {
 	type found struct{ id, name, sealed string }
 	list, err := db.List(ctx, tx, func(scan db.Scan) (f found, err error) { return f, scan(&f.id, &f.name, &f.sealed) }, `
 		SELECT id, name, phone_sealed FROM patient_relation
-		WHERE patient_id = $1 AND guardian AND to_on = '' AND phone_sealed <> '' ORDER BY id LIMIT 1`, id)
+		WHERE patient_id IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		AND guardian AND to_on = '' AND phone_sealed <> '' ORDER BY id LIMIT 1`, id)
 	if err != nil || len(list) == 0 {
 		return Contact{}, err
 	}
@@ -320,7 +334,9 @@ func labels(ctx context.Context, tx *db.Tx, id string) ([]Mark, error) {
 		err = scan(&m.ID, &m.Label, &m.Reason, &at, &m.SetBy)
 		m.SetAt = at.Time
 		return m, err
-	}, `SELECT id, label, reason, set_at, set_by FROM patient_label WHERE patient_id = $1 AND voided_at IS NULL ORDER BY label`, id)
+	}, `SELECT id, label, reason, set_at, set_by FROM patient_label
+		WHERE patient_id IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		AND voided_at IS NULL ORDER BY label`, id)
 }
 
 // Page is everything a patient page shows.

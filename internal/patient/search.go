@@ -64,7 +64,7 @@ func (s *Service) Search(ctx context.Context, actor access.Actor, text string) (
 		if out.More = len(ids) > maxHits; out.More {
 			ids = ids[:maxHits]
 		}
-		out.Hits, err = s.hits(ctx, tx, ids, town, today)
+		out.Hits, err = s.hits(ctx, tx, ids, actor.Org, town, today)
 		return err
 	})
 	return out, err
@@ -227,9 +227,13 @@ func (s *Service) filter(ctx context.Context, tx *db.Tx, q query, filtered bool,
 	return slices.DeleteFunc(ids, func(id string) bool { return !keep[id] }), nil
 }
 
-func (s *Service) hits(ctx context.Context, tx *db.Tx, ids []string, town string, today calendar.Date) ([]Hit, error) {
+func (s *Service) hits(ctx context.Context, tx *db.Tx, ids []string, org, town string, today calendar.Date) ([]Hit, error) {
 	if len(ids) == 0 {
 		return nil, nil
+	}
+	ids, err := faces(ctx, tx, ids, org)
+	if err != nil {
+		return nil, err
 	}
 	rows, err := listRows(ctx, tx, ids)
 	if err != nil {

@@ -60,7 +60,7 @@ func (s *Service) RegisterTx(ctx context.Context, tx *db.Tx, actor access.Actor,
 	if err := closeRow(s.Keys, &r, secret); err != nil {
 		return Patient{}, err
 	}
-	if err := insertRow(ctx, tx, r); err != nil {
+	if err := insertRow(ctx, tx, r, actor.Org); err != nil {
 		return Patient{}, err
 	}
 	if actor.Org != "" {
@@ -146,7 +146,7 @@ func (s *Service) samePerson(ctx context.Context, tx *db.Tx, form Registration, 
 	if err != nil {
 		return nil, err
 	}
-	return s.hits(ctx, tx, ids, "", today)
+	return s.hits(ctx, tx, ids, "", "", today)
 }
 
 // Update corrects a person; version is the one the form was opened with.
@@ -223,6 +223,9 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, actor access.Actor, old
 // save seals, writes the next version and the leaf.
 func (s *Service) save(ctx context.Context, tx *db.Tx, actor access.Actor, old, r row, secret Secret, action, detail string) (Patient, error) {
 	r.Version, r.ChangedAt, r.ChangedBy = old.Version+1, tx.Now, signature(actor)
+	if err := s.freeze(ctx, tx, old); err != nil {
+		return Patient{}, err
+	}
 	if err := closeRow(s.Keys, &r, secret); err != nil {
 		return Patient{}, err
 	}

@@ -29,7 +29,7 @@ type row struct {
 func readRow(scan db.Scan) (r row, err error) {
 	var created, changed db.Time
 	err = scan(&r.ID, &r.Name, &r.Sex, &r.BirthDate, &r.IDType, &r.idSealed, &r.phoneSealed, &r.safeSealed, &r.SafeHow,
-		&r.Address, &r.Region, &r.Ethnic, &r.InsuranceKind, &r.InsurancePlace, &r.DeceasedOn,
+		&r.Address, &r.Region, &r.Ethnic, &r.InsuranceKind, &r.InsurancePlace, &r.DeceasedOn, &r.Resident,
 		&r.Version, &created, &changed, &r.ChangedBy)
 	r.CreatedAt, r.ChangedAt = created.Time, changed.Time
 	return r, err
@@ -38,7 +38,7 @@ func readRow(scan db.Scan) (r row, err error) {
 func getRow(ctx context.Context, tx *db.Tx, id string) (row, error) {
 	return db.Get(ctx, tx, "这位患者，可能链接有误，请重新搜索", readRow, `
 		SELECT id, name, sex, birth_date, id_type, id_sealed, phone_sealed, safe_sealed, safe_how,
-			address, region, ethnic, insurance_kind, insurance_place, deceased_on,
+			address, region, ethnic, insurance_kind, insurance_place, deceased_on, resident,
 			version, created_at, changed_at, changed_by
 		FROM patient WHERE id = $1`, id)
 }
@@ -46,7 +46,7 @@ func getRow(ctx context.Context, tx *db.Tx, id string) (row, error) {
 func listRows(ctx context.Context, tx *db.Tx, ids []string) ([]row, error) {
 	query, args := db.Expand(`
 		SELECT id, name, sex, birth_date, id_type, id_sealed, phone_sealed, safe_sealed, safe_how,
-			address, region, ethnic, insurance_kind, insurance_place, deceased_on,
+			address, region, ethnic, insurance_kind, insurance_place, deceased_on, resident,
 			version, created_at, changed_at, changed_by
 		FROM patient WHERE id IN ($list)`, nil, ids)
 	return db.List(ctx, tx, readRow, query, args...)
@@ -79,9 +79,9 @@ func Briefs(ctx context.Context, tx *db.Tx, ids []string) (map[string]Brief, err
 	return out, nil
 }
 
-// Count returns how many persons are registered.
+// Count returns how many persons are registered, linked records as one.
 func Count(ctx context.Context, tx *db.Tx) (int64, error) {
-	return db.Count(ctx, tx, `SELECT count(*) FROM patient`)
+	return db.Count(ctx, tx, `SELECT count(*) FROM patient WHERE resident = ''`)
 }
 
 // open fills the masked numbers and returns them whole beside.
@@ -153,9 +153,12 @@ func (r row) args() []any {
 		r.InsuranceKind, r.InsurancePlace, string(r.DeceasedOn), r.Version, db.At(r.CreatedAt), db.At(r.ChangedAt), r.ChangedBy}
 }
 
-func insertRow(ctx context.Context, tx *db.Tx, r row) error {
+func insertRow(ctx context.Context, tx *db.Tx, r row, source string) error {
 	if _, err := tx.Exec(ctx, insertPatient, r.args()...); err != nil {
 		return fmt.Errorf("insert patient: %w", err)
+	}
+	if _, err := tx.Exec(ctx, insertIdentity, ownIdentity(r.Patient, source)...); err != nil {
+		return fmt.Errorf("insert own identity: %w", err)
 	}
 	return insertTokens(ctx, tx, r)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"yilian/internal/patient/match"
 	"yilian/internal/pinyin"
 )
 
@@ -23,9 +24,21 @@ func tokens(name string) []string {
 			out = append(out, sp.Given)
 		}
 	}
+	if sound := soundToken(name); sound != "" {
+		out = append(out, sound)
+	}
 	slices.Sort(out)
 	out = slices.Compact(out)
 	return slices.DeleteFunc(out, func(t string) bool { return t == "" })
+}
+
+// soundToken brings together names that sound nearly alike, for the master
+// index; nobody can type its first sign as part of a name.
+func soundToken(name string) string {
+	if sound := match.Sound(name); sound != "" && !match.Unnamed(name) {
+		return "~" + sound
+	}
+	return ""
 }
 
 // plainName is the name without dots and spaces, letters in lower case.

@@ -61,25 +61,38 @@ func SurnameReadings(surname string) [][]string {
 // Spellings returns every spelling of a name, the usual one first. Letters and
 // digits in a name stand for themselves; ü is u (see Fold).
 func Spellings(name string) []Spelling {
+	var out []Spelling
+	surname, _ := Split(name)
+	for _, syllables := range Syllables(name) {
+		cut := len([]rune(surname)) // a syllable for each character
+		sp := Spelling{
+			Full:     strings.Join(syllables, ""),
+			Initials: initials(syllables),
+			Given:    strings.Join(syllables[cut:], ""),
+		}
+		if !slices.Contains(out, sp) {
+			out = append(out, sp)
+		}
+	}
+	return out
+}
+
+// Syllables returns every reading of a name, syllable by syllable, the usual
+// one first.
+func Syllables(name string) [][]string {
 	surname, rest := Split(name)
 	if surname == "" {
 		return nil
 	}
-	surnameLists := SurnameReadings(surname)
 	restLists := [][]string{nil}
 	for _, r := range rest {
 		restLists = times(restLists, givenReading(r))
 	}
-	var out []Spelling
-	for _, s := range surnameLists {
+	var out [][]string
+	for _, s := range SurnameReadings(surname) {
 		for _, g := range restLists {
-			sp := Spelling{
-				Full:     strings.Join(s, "") + strings.Join(g, ""),
-				Initials: initials(s) + initials(g),
-				Given:    strings.Join(g, ""),
-			}
-			if len(out) < maxReadings && !slices.Contains(out, sp) {
-				out = append(out, sp)
+			if len(out) < maxReadings {
+				out = append(out, slices.Concat(s, g))
 			}
 		}
 	}

@@ -457,7 +457,7 @@ func (s *Service) FindArrival(ctx context.Context, actor access.Actor, text stri
 		ids, err := db.List(ctx, tx, db.Value[string], `
 			SELECT c.id FROM flow_case c JOIN referral r ON r.id = c.id
 			WHERE c.to_org = $1 AND c.state = 'arranged'
-			  AND (r.code = $2 OR c.number = $2 OR (CAST($3 AS TEXT) <> '' AND c.patient = $3))
+			  AND (r.code = $2 OR c.number = $2 OR (CAST($3 AS TEXT) <> '' AND c.patient IN (SELECT CAST($3 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $3)))
 			ORDER BY r.appointed_at, c.id LIMIT 20`, actor.Org, text, holder)
 		if err != nil {
 			return err

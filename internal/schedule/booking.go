@@ -296,7 +296,7 @@ func (w *booker) bookable(ctx context.Context, slot Slot) error {
 // hold alternatives at the same time; it cannot book them.
 func (w *booker) overlaps(ctx context.Context, slot Slot, except string) error {
 	found, err := db.List(ctx, w.tx, readAppointment, `SELECT `+appointmentColumns+appointmentFrom+`
-		WHERE a.patient = $1 AND a.state IN ('held', 'booked') AND a.id <> $2 AND s.starts_at < $3 AND s.ends_at > $4
+		WHERE a.patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND a.state IN ('held', 'booked') AND a.id <> $2 AND s.starts_at < $3 AND s.ends_at > $4
 		ORDER BY s.starts_at, a.id`,
 		w.b.Patient, except, db.At(slot.End), db.At(slot.Start))
 	if err != nil {

@@ -107,7 +107,7 @@ func busyTimes(ctx context.Context, tx *db.Tx, need Need, from time.Time) ([]Slo
 		return nil, nil
 	}
 	return db.List(ctx, tx, readSlot, `SELECT `+slotColumns+appointmentFrom+`
-		WHERE a.patient = $1 AND a.id <> $2 AND a.state IN ('held', 'booked') AND s.ends_at > $3`, need.Patient, need.except, db.At(from))
+		WHERE a.patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND a.id <> $2 AND a.state IN ('held', 'booked') AND s.ends_at > $3`, need.Patient, need.except, db.At(from))
 }
 
 // freeSlots reads slots with a place left, not before from; after is the slot

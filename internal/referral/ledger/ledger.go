@@ -171,7 +171,7 @@ func lines(ctx context.Context, tx *db.Tx, actor access.Actor, s Scope) ([]Line,
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'from') AS BIGINT),
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'to') AS BIGINT),
 			(SELECT count(*) FROM flow_event v WHERE v.case_id = c.id AND v.action = 'decline'),
-			EXISTS (SELECT 1 FROM patient_label p WHERE p.patient_id = r.patient AND p.voided_at IS NULL)
+			EXISTS (SELECT 1 FROM patient_label p WHERE p.patient_id IN (SELECT r.patient UNION ALL SELECT other FROM same_person WHERE patient = r.patient) AND p.voided_at IS NULL)
 		FROM referral r JOIN flow_case c ON c.id = r.id WHERE `+where+`
 		ORDER BY r.submitted_at, r.id LIMIT $12 OFFSET $13`, append(s.args(actor), s.Limit, s.Offset)...)
 }
