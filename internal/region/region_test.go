@@ -74,3 +74,69 @@ func TestChain(t *testing.T) {
 		}
 	})
 }
+
+func TestSeedOfOtherRegions(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		count := func(level region.Level, under string) (n int) {
+			err := d.View(ctx, func(tx *db.Tx) error {
+				list, err := region.AtLevel(ctx, tx, level, under)
+				n = len(list)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		seed := func(under ...string) {
+			if err := d.Tx(ctx, func(tx *db.Tx) error { return region.Seed(ctx, tx, under...) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seed("4101")
+		for _, r := range []struct {
+			level region.Level
+			under string
+			want  int
+		}{
+			{region.Province, "", 31}, {region.City, "41", 18}, {region.City, "32", 13}, {region.City, "43", 14},
+			{region.Town, "4101", 208}, {region.Village, "4101", 3306}, {region.Town, "4112", 0}, {region.Town, "431102", 0},
+		} {
+			if got := count(r.level, r.under); got != r.want {
+				t.Errorf("%s under %s: %d, want %d", r.level, r.under, got, r.want)
+			}
+		}
+		seed("41", "32") // the installation grows
+		if henan, jiangsu, villages := count(region.Town, "41"), count(region.Town, "32"), count(region.Village, "41"); henan != 2586 || jiangsu != 1487 || villages != 3306 {
+			t.Errorf("towns: Henan %d, Jiangsu %d; villages %d", henan, jiangsu, villages)
+		}
+	})
+}
+
+func TestEveryDivisionHasOneAbove(t *testing.T) {
+	all, err := region.Known()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{"": true}
+	for _, r := range all {
+		if !seen[r.Parent] || seen[r.Code] || r.Name == "" {
+			t.Errorf("%+v: no division above, twice, or nameless", r)
+		}
+		seen[r.Code] = true
+	}
+}
+
+func TestTwoProcessesSeedAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		failed := make(chan error, 4)
+		for range cap(failed) {
+			go func() { failed <- d.Tx(ctx, func(tx *db.Tx) error { return region.Seed(ctx, tx) }) }()
+		}
+		for range cap(failed) {
+			if err := <-failed; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
