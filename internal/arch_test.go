@@ -38,7 +38,7 @@ var ranks = [][]string{
 	{"organization"},
 	{"organization/organizationtest"},
 	{"practitioner", "patient"},
-	{"account", "message"},
+	{"account", "message", "encounter"},
 	// 3 alliance
 	{"alliance"},
 	{"alliance/alliancetest"},

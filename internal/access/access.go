@@ -194,8 +194,11 @@ func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant,
 		return Grant{}, false, err
 	}
 	g := found[0]
-	for _, f := range found[1:] { // a relation says more than a broken glass
-		if g.Basis == BasisBreak || f.Basis == BasisContract || f.Basis == BasisReferral {
+	for _, f := range found[1:] { // care says more than a broken glass, and that more than having entered the person
+		if f.Basis == BasisRegistration {
+			continue
+		}
+		if g.Basis == BasisBreak || g.Basis == BasisRegistration || f.Basis == BasisContract || f.Basis == BasisReferral {
 			g = f
 		}
 	}
