@@ -44,7 +44,7 @@ var ranks = [][]string{
 	{"alliance/alliancetest"},
 	// 4 care
 	{"contract", "consent", "rescue", "schedule", "calls"},
-	{"referral"},
+	{"referral", "attribution"},
 	{"consult"},
 	{"people", "referral/referralcount", "referral/ledger", "certificate"},
 	{"referral/referraltest"},
