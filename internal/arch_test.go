@@ -22,8 +22,8 @@ const prefix = "yilian/internal/"
 var ranks = [][]string{
 	// 0 platform
 	{"errs"},
-	{"idcard", "pinyin"},
-	{"patient/match"},
+	{"idcard", "pinyin", "exchange/hl7"},
+	{"exchange/hl7/hl7test", "patient/match"},
 	{"db", "crypto"},
 	{"db/dbtest"},
 	{"jobs", "web"},

@@ -11,6 +11,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/account"
 	"yilian/internal/alliance"
+	"yilian/internal/attribution"
 	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/calls"
@@ -19,6 +20,7 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
+	"yilian/internal/encounter"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/jobs"
@@ -55,7 +57,9 @@ type App struct {
 	Patients      *patient.Service
 	Accounts      *account.Service
 	Messages      *message.Service
+	Encounters    *encounter.Service
 	Contracts     *contract.Service
+	Attributions  *attribution.Service
 	Schedules     *schedule.Service
 	Referrals     *referral.Service
 	Calls         *calls.Service
@@ -140,6 +144,9 @@ func (a *App) assemble() {
 	}
 	a.Messages = message.New(a.DB, a.Keys, a.Audit, a.Queue, message.Page{}, message.Options{})
 	a.Contracts = &contract.Service{DB: a.DB, Audit: a.Audit, Policy: a.Book, Patients: a.Patients}
+	a.Encounters = &encounter.Service{DB: a.DB, Book: a.Book, Audit: a.Audit}
+	a.Attributions = &attribution.Service{DB: a.DB, Queue: a.Queue}
+	a.Attributions.Init()
 	a.Schedules = &schedule.Service{DB: a.DB, Policy: a.Book, Calendar: a.Calendar, Audit: a.Audit, Queue: a.Queue}
 	a.Schedules.Init()
 	a.Referrals = &referral.Service{
@@ -167,6 +174,9 @@ func (a *App) periodic() {
 	a.Queue.Every(referral.MorningJob, referral.MorningEvery, a.Referrals.Morning)
 	a.Queue.Title(referral.MorningJob, "下转候选晨间通知")
 	a.Queue.Title("message.sweep", "清理过期通知")
+	a.Queue.Every(attribution.DailyJob, 24*time.Hour, a.Attributions.Daily)
+	a.Queue.Title(attribution.DailyJob, "更新居民归属")
+	a.Queue.Title(attribution.PageJob, "更新居民归属（分批）")
 }
 
 // calendarLoaded recomputes the deadlines that had run past the calendar.

@@ -54,11 +54,9 @@ type ground struct {
 	alliances map[string]string // institution → the alliance that answers for its residents
 }
 
-// answers reports whether alliances of a kind answer for all residents of their
-// area: specialty alliances and networks do not.
-func answers(k alliance.Kind) bool {
-	return k == alliance.MedicalGroup || k == alliance.CountyCommunity
-}
+// answering are the kinds of alliance that answer for all residents of their
+// area, the closest first: specialty alliances and networks do not.
+var answering = []alliance.Kind{alliance.CountyCommunity, alliance.MedicalGroup, alliance.GeneralPracticeAlliance}
 
 // derive is the rule: the cell follows from where the resident lives, the team
 // from the contract, the alliance from the institution of the contract or,

@@ -3,6 +3,7 @@ package attribution
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"yilian/internal/alliance"
 	"yilian/internal/calendar"
@@ -128,10 +129,11 @@ func readGround(ctx context.Context, tx *db.Tx, day calendar.Date) (ground, erro
 	if err != nil {
 		return g, err
 	}
+	all = slices.DeleteFunc(all, func(a alliance.Alliance) bool { return !slices.Contains(answering, a.Kind) })
+	slices.SortStableFunc(all, func(a, b alliance.Alliance) int {
+		return slices.Index(answering, a.Kind) - slices.Index(answering, b.Kind)
+	})
 	for _, a := range all {
-		if !answers(a.Kind) {
-			continue
-		}
 		members, err := alliance.MembersOn(ctx, tx, a.ID, day, tx.Now)
 		if err != nil {
 			return g, err

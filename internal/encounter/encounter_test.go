@@ -225,7 +225,10 @@ func TestWhatIsRefusedSaysWhy(t *testing.T) {
 		{"no place", "请填写就诊机构", func(e *encounter.Encounter) { e.Org = "" }},
 		{"no key", "流水号", func(e *encounter.Encounter) { e.Source.Key = "" }},
 		{"ends before it begins", "早于就诊", func(e *encounter.Encounter) { e.End = e.Start.Add(-time.Hour) }},
-		{"in the future", "晚于今天", func(e *encounter.Encounter) { e.Start, e.End = dbtest.Clock.AddDate(1, 0, 0), time.Time{}; e.Leave = "" }},
+		{"in the future", "晚于今天", func(e *encounter.Encounter) {
+			e.Start, e.End = dbtest.Clock.AddDate(1, 0, 0), time.Time{}
+			e.Leave = ""
+		}},
 		{"first by no definition", "首诊口径要一起填写", func(e *encounter.Encounter) { e.FirstBy = "" }},
 		{"left but did not end", "出院时间", func(e *encounter.Encounter) { e.End = time.Time{} }},
 		{"way of leaving", "离院方式“7”", func(e *encounter.Encounter) { e.Leave = "7" }},

@@ -136,11 +136,18 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.sign(ctx); err != nil {
 		return fmt.Errorf("demo contracts: %w", err)
 	}
+	if err := s.app.Attributions.All(ctx); err != nil {
+		return fmt.Errorf("demo attribution: %w", err)
+	}
 	if err := s.live(ctx); err != nil {
 		return fmt.Errorf("demo referrals: %w", err)
 	}
 	if err := s.offer(ctx); err != nil {
 		return fmt.Errorf("demo schedules: %w", err)
+	}
+	s.at(s.now)
+	if err := s.visits(ctx); err != nil {
+		return fmt.Errorf("demo visits: %w", err)
 	}
 	return nil
 }
