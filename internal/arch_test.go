@@ -24,7 +24,7 @@ var ranks = [][]string{
 	{"errs"},
 	{"idcard", "pinyin", "exchange/hl7"},
 	{"exchange/hl7/hl7test", "patient/match"},
-	{"db", "crypto"},
+	{"db", "crypto", "fhir/json"},
 	{"db/dbtest"},
 	{"jobs", "web"},
 	{"web/webtest"},
