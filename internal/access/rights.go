@@ -82,6 +82,7 @@ var (
 	bureaus   = []Role{BureauCounty, BureauCity, BureauProvince}
 	clinical  = slices.Concat(primary, hospital, receiving, []Role{MedicalAffairs})
 	staff     = slices.Concat(clinical, desk)
+	systems   = []Role{SystemClient}
 )
 
 type grant struct {
@@ -92,9 +93,9 @@ type grant struct {
 // rights is the whole table: who may do what, standing how. What is not here
 // is refused. rights_test.go spells it out cell by cell.
 var rights = map[Right][]grant{
-	PatientSearch:   {{staff, []Relation{Any}}},
-	PatientRegister: {{slices.Concat(primary, []Role{Registration, Emergency, ReferralCenter}), []Relation{Any}}},
-	PatientRead:     {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
+	PatientSearch:   {{staff, []Relation{Any}}, {systems, []Relation{Any}}},
+	PatientRegister: {{slices.Concat(primary, []Role{Registration, Emergency, ReferralCenter}), []Relation{Any}}, {systems, []Relation{Any}}},
+	PatientRead:     {{staff, []Relation{Care}}, {systems, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
 	PatientReveal:   {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
 	PatientLabels:   {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Care}}},
 	PatientBreak:    {{slices.Concat(primary, hospital, []Role{Emergency, OnCall}), []Relation{Any}}},

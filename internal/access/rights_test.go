@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write testdata/matrix.txt anew; read th
 func TestMatrix(t *testing.T) {
 	var b strings.Builder
 	for _, right := range access.Rights() {
-		for _, role := range access.Roles() {
+		for _, role := range append(access.Roles(), access.SystemClient) {
 			var rel []string
 			for _, r := range access.Relations() {
 				if access.Allowed(role, right, r) {

@@ -31,6 +31,10 @@ const (
 	PrivacyOfficer   Role = "privacy_officer"
 )
 
+// SystemClient is the role of systems that come through the interfaces. It is
+// no post: nobody is given it, and lists of posts do not show it.
+const SystemClient Role = "client"
+
 var roleTitles = []struct {
 	role  Role
 	title string
@@ -75,8 +79,11 @@ func (r Role) Title() string {
 			return t.title
 		}
 	}
+	if r == SystemClient {
+		return "系统客户端"
+	}
 	return ""
 }
 
 // Valid reports whether r is one of Roles.
-func (r Role) Valid() bool { return r.Title() != "" }
+func (r Role) Valid() bool { return r != SystemClient && r.Title() != "" }

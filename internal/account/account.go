@@ -209,8 +209,12 @@ type Policy struct {
 type Client struct {
 	ID, Name, Org string
 	Scopes        string // separated by spaces
+	KeySet        string // JWKS it signs its assertions with, "" when it uses its secret
 	Active        bool
+	CreatedBy     string // account id; "" the program
 	CreatedAt     time.Time
+	ApprovedBy    string
+	ApprovedAt    time.Time // zero: waits for the second person
 	UsedAt        time.Time
 }
 
@@ -275,7 +279,8 @@ type Service struct {
 	Options   Options
 	Directory Directory
 
-	decoy decoy
+	decoy   decoy
+	clients clientCache
 }
 
 // normalLogin is the stored form of a login name.

@@ -327,9 +327,16 @@ func TestSystemClients(t *testing.T) {
 		w.refused(err, errs.Invalid, "已经存在")
 		_, err = w.CreateClient(w.ctx, sys, Client{ID: "大写"})
 		w.refused(err, errs.Invalid, "客户端标识")
+		_, err = w.CreateClient(w.ctx, sys, Client{ID: "other-his", Name: "x", Org: "hosp", Scopes: "user/*.rs"})
+		w.refused(err, errs.Invalid, "以 system/ 开头")
+		_, err = w.CheckClient(w.ctx, "demo-his", secret)
+		w.refused(err, errs.Forbidden, "未获批准")
+		w.refused(w.ApproveClient(w.ctx, sys, "demo-his"), errs.Forbidden, "没有这项权限")
+		w.ok(w.ApproveClient(w.ctx, sec, "demo-his"))
+		w.refused(w.ApproveClient(w.ctx, sec, "demo-his"), errs.Conflict, "已经批准")
 		got, err := w.CheckClient(w.ctx, "demo-his", secret)
 		w.ok(err)
-		if got.Org != "hosp" || got.Scopes != "system/*.read system/*.write" {
+		if got.Org != "hosp" || got.Scopes != "system/*.rs system/*.cud" {
 			t.Fatalf("%+v", got)
 		}
 		_, wrong := w.CheckClient(w.ctx, "demo-his", secret+"x")

@@ -344,5 +344,9 @@ func Sweep(ctx context.Context, tx *db.Tx) error {
 	if err != nil {
 		return fmt.Errorf("sweep sessions: %w", err)
 	}
+	// Assertions that have expired are refused anyway.
+	if _, err := tx.Exec(ctx, `DELETE FROM account_assertion WHERE until < $1`, db.At(tx.Now)); err != nil {
+		return fmt.Errorf("sweep assertions: %w", err)
+	}
 	return nil
 }

@@ -6,6 +6,7 @@
 package crypto
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
@@ -81,6 +82,47 @@ func (k *Keyring) Open(sealed, context string) (string, error) {
 		return "", damaged(err)
 	}
 	return string(plain), nil
+}
+
+// SealBytes is Seal for bodies that are stored as bytes: a third shorter and
+// without a copy as text. The value begins with its label like any other.
+func (k *Keyring) SealBytes(plain []byte, context string) ([]byte, error) {
+	key := k.set.Load().active
+	head := key.label(key.alg.seal)
+	n := key.aead.NonceSize()
+	out := make([]byte, len(head)+n, len(head)+n+len(plain)+key.aead.Overhead())
+	copy(out, head)
+	nonce := out[len(head):]
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return key.aead.Seal(out, nonce, plain, []byte(head+context)), nil
+}
+
+// OpenBytes decrypts what SealBytes made, under any key of the file.
+func (k *Keyring) OpenBytes(sealed []byte, context string) ([]byte, error) {
+	algorithm, rest, ok1 := bytes.Cut(sealed, []byte("."))
+	digits, box, ok2 := bytes.Cut(rest, []byte("."))
+	number, err := strconv.Atoi(string(digits))
+	if !ok1 || !ok2 || err != nil || strconv.Itoa(number) != string(digits) {
+		return nil, damaged(fmt.Errorf("not a sealed value (%d bytes)", len(sealed)))
+	}
+	key, err := k.find(number)
+	if err != nil {
+		return nil, err
+	}
+	if key.alg.seal != string(algorithm) {
+		return nil, damaged(fmt.Errorf("algorithm %q, but key %d is for %q", algorithm, number, key.alg.seal))
+	}
+	n := key.aead.NonceSize()
+	if len(box) < n+key.aead.Overhead() {
+		return nil, damaged(fmt.Errorf("only %d bytes", len(box)))
+	}
+	plain, err := key.aead.Open(nil, box[:n], box[n:], []byte(key.label(string(algorithm))+context))
+	if err != nil {
+		return nil, damaged(err)
+	}
+	return plain, nil
 }
 
 // Current reports whether sealed was made under the active key; when not, it

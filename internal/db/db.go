@@ -37,6 +37,7 @@ type DB struct {
 	engine      Engine
 	target      string // file path or postgres URL, for backup and messages
 	write, read *sql.DB
+	gather      gatherer // parts of Group on SQLite
 }
 
 // Open connects to a SQLite file (a path) or to PostgreSQL (postgres://…). It

@@ -329,6 +329,6 @@ func (s *simulation) roster(ctx context.Context, st *staff) error {
 func (s *simulation) client(ctx context.Context) (string, error) {
 	hospital := s.staff.orgs[fourth]
 	return s.app.Accounts.CreateClient(ctx, audit.Program("演示数据"), account.Client{
-		ID: demoClient, Name: "演示医院信息系统", Org: hospital.ID, Scopes: "system/*.rs",
+		ID: demoClient, Name: "演示医院信息系统", Org: hospital.ID, Scopes: "system/*.cruds",
 	})
 }

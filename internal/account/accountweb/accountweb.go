@@ -42,7 +42,7 @@ func Routes(site *web.Site, svc *account.Service) *Handlers {
 		web.Item{Group: "系统管理", Title: "岗位审批", Icon: "user-check", Path: "/accounts/approvals", Order: 802,
 			Rights: []string{string(access.AccountApprove)}},
 		web.Item{Group: "系统管理", Title: "系统客户端", Icon: "plug", Path: "/clients", Order: 806,
-			Rights: []string{string(access.JobsManage)}},
+			Rights: []string{string(access.JobsManage), string(access.AccountApprove)}},
 	)
 	return h
 }

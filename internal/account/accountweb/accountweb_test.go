@@ -400,13 +400,26 @@ func TestSystemClientPages(t *testing.T) {
 	sys := s.browser()
 	sys.signIn("sys1")
 	sys.post("/clients", "id", "x", "name", "").must(t, 422, "客户端标识要")
-	p := sys.post("/clients", "id", "demo-his", "name", "示例", "org", "th1")
+	sys.post("/clients", "id", "demo-his", "name", "示例", "org", "th1", "scopes", "system/*.rs", "jwks", "{").must(t, 422, "公钥集不是正确的 JSON")
+	p := sys.post("/clients", "id", "demo-his", "name", "示例", "org", "th1", "scopes", "system/*.rs")
+	sys.get("/clients").must(t, 200, "待批准")
+	sec := s.browser()
+	sec.signIn("sec1")
+	sec.post("/clients/demo-his/approve").must(t, 200, "启用")
 	p.must(t, 200, "只显示这一次", "demo-his")
 	if secret := regexp.MustCompile(`<code>([^<]+)</code>`).FindStringSubmatch(p.body); secret == nil {
 		t.Fatal(p.body)
 	} else if _, err := s.svc.CheckClient(t.Context(), "demo-his", secret[1]); err != nil {
 		t.Fatal(err)
 	}
+	again := sys.post("/clients/demo-his/rotate")
+	again.must(t, 200, "只显示这一次", "demo-his")
+	if secret := regexp.MustCompile(`<code>([^<]+)</code>`).FindStringSubmatch(again.body); secret == nil {
+		t.Fatal(again.body)
+	} else if _, err := s.svc.CheckClient(t.Context(), "demo-his", secret[1]); err != nil {
+		t.Fatal(err)
+	}
+	sys.post("/clients/demo-his/keys", "comment", "nonsense").must(t, 422, "公钥集")
 	sys.post("/clients/demo-his/stop").must(t, 200, "停用")
 	b := s.browser()
 	b.signIn("doc1")

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"yilian/internal/access"
 	"yilian/internal/account"
 	"yilian/internal/errs"
 	"yilian/internal/web"
@@ -81,15 +82,21 @@ type clientsView struct {
 	List         []account.Client
 	Institutions []account.Institution
 	Form         account.Client
-	Secret       string // of a client just created, shown once
+	Secret       string // of a client just created or given a new one, shown once
 	Err          error
+	MayCreate    bool
+	MayApprove   bool
+	Self         string // account of who looks: nobody approves his own
 }
 
 func (h *Handlers) clients(r *http.Request) (v clientsView, err error) {
-	if v.List, err = h.svc.Clients(r.Context(), actor(r)); err != nil {
+	a := actor(r)
+	v.MayCreate, v.MayApprove = access.May(a, access.AccountCreate, access.Any), access.May(a, access.AccountApprove, access.Any)
+	v.Self = a.Account
+	if v.List, err = h.svc.Clients(r.Context(), a); err != nil {
 		return v, err
 	}
-	v.Institutions, err = h.svc.Choices(r.Context(), actor(r))
+	v.Institutions, err = h.svc.Choices(r.Context(), a)
 	return v, err
 }
 
@@ -103,40 +110,72 @@ func (v clientsView) orgName(id string) string {
 }
 
 func (h *Handlers) clientsPage(w http.ResponseWriter, r *http.Request) error {
+	return h.showClients(w, r, account.Client{}, "", nil)
+}
+
+// showClients renders the list with what a form has brought: a secret, or an
+// error and what was typed.
+func (h *Handlers) showClients(w http.ResponseWriter, r *http.Request, form account.Client, secret string, cause error) error {
 	v, err := h.clients(r)
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, http.StatusOK, clientsPage(v))
+	v.Form, v.Secret, v.Err = form, secret, cause
+	status := http.StatusOK
+	if cause != nil {
+		status = web.Status(cause)
+	}
+	return web.Render(w, r, status, clientsPage(v))
 }
 
 func (h *Handlers) createClient(w http.ResponseWriter, r *http.Request) error {
-	c := account.Client{ID: r.PostFormValue("id"), Name: r.PostFormValue("name"), Org: r.PostFormValue("org"), Scopes: r.PostFormValue("scopes")}
-	secret, cause := h.svc.CreateClient(r.Context(), actor(r), c)
-	if cause != nil && !errs.Is(cause, errs.Invalid) {
-		return cause
-	}
-	v, err := h.clients(r)
-	if err != nil {
+	c := account.Client{ID: r.PostFormValue("id"), Name: r.PostFormValue("name"), Org: r.PostFormValue("org"),
+		Scopes: r.PostFormValue("scopes"), KeySet: r.PostFormValue("jwks")}
+	secret, err := h.svc.CreateClient(r.Context(), actor(r), c)
+	if err != nil && !errs.Is(err, errs.Invalid) {
 		return err
 	}
-	if v.Secret, v.Err = secret, cause; cause != nil {
-		v.Form = c
-		return web.Render(w, r, web.Status(cause), clientsPage(v))
-	}
-	v.Form.ID = c.ID
-	return web.Render(w, r, http.StatusOK, clientsPage(v))
+	return h.showClients(w, r, c, secret, err)
 }
 
 func (h *Handlers) clientAct(w http.ResponseWriter, r *http.Request) error {
-	act := r.PathValue("act")
-	if act != "start" && act != "stop" {
-		return errs.E(errs.NotFound, "没有这项操作")
+	ctx, a, id := r.Context(), actor(r), r.PathValue("id")
+	var err error
+	switch act := r.PathValue("act"); act {
+	case "start", "stop":
+		err = h.svc.SetClientActive(ctx, a, id, act == "start")
+	case "approve":
+		err = h.svc.ApproveClient(ctx, a, id)
+	case "keys":
+		err = h.svc.SetClientKeys(ctx, a, id, r.PostFormValue("comment"))
+		if errs.Is(err, errs.Invalid) {
+			return h.showClients(w, r, account.Client{}, "", err)
+		}
+	case "rotate":
+		secret, err := h.svc.RotateClient(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		return h.showClients(w, r, account.Client{ID: id}, secret, nil)
+	default:
+		err = errs.E(errs.NotFound, "没有这项操作")
 	}
-	if err := h.svc.SetClientActive(r.Context(), actor(r), r.PathValue("id"), act == "start"); err != nil {
+	if err != nil {
 		return err
 	}
 	return web.Redirect(w, r, "/clients")
+}
+
+func clientTone(s account.ClientState) web.Tone {
+	return map[account.ClientState]web.Tone{account.ClientActive: web.Good, account.ClientPending: web.Warn}[s]
+}
+
+// signsWith says how a client proves who it is.
+func signsWith(c account.Client) string {
+	if c.KeySet != "" {
+		return "公钥或密钥"
+	}
+	return "密钥"
 }
 
 // formID is what stands in the field of a new client's id: nothing once the
