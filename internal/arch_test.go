@@ -22,7 +22,7 @@ const prefix = "yilian/internal/"
 var ranks = [][]string{
 	// 0 platform
 	{"errs"},
-	{"idcard", "pinyin", "exchange/hl7"},
+	{"idcard", "pinyin", "smart", "exchange/hl7"},
 	{"exchange/hl7/hl7test", "patient/match"},
 	{"db", "crypto", "fhir/json"},
 	{"db/dbtest"},
@@ -34,7 +34,7 @@ var ranks = [][]string{
 	{"access"},
 	{"flow", "web/facetest"},
 	// 2 registers
-	{"region", "terminology"},
+	{"record", "region", "terminology"},
 	{"organization"},
 	{"organization/organizationtest"},
 	{"practitioner", "patient"},

@@ -76,7 +76,7 @@ func TestWhatWasReceivedIsGivenBack(t *testing.T) {
 		if want := strings.ReplaceAll(strings.ReplaceAll(weight, "\n", ""), " ", ""); plain != want || !strings.Contains(string(got.Body), `"value":70.00,`) {
 			t.Errorf("received\n%s\ngiven back\n%s", weight, got.Body)
 		}
-		if got.Patient != "p1" || got.Source != (record.Source{Org: "o1", Client: "c1"}) || got.ETag() != `W/"1"` {
+		if got.Source != (record.Source{Org: "o1", Client: "c1"}) || got.ETag() != `W/"1"` {
 			t.Errorf("%s %q %+v %s", got.Key, got.Patient, got.Source, got.ETag())
 		}
 		raw := dbtest.View(t, w.db, func(tx *db.Tx) ([]byte, error) {
