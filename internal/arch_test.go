@@ -47,13 +47,13 @@ var ranks = [][]string{
 	{"referral", "attribution"},
 	{"consult"},
 	{"people", "referral/referralcount", "referral/ledger", "certificate"},
-	{"referral/referraltest"},
+	{"referral/referraltest", "referral/baseline"},
 	{"consult/consulttest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "referral/ledgerweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb"},
+		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

@@ -38,6 +38,8 @@ const (
 	ReferralRead       Right = "referral.read"       // open a case
 	ReferralCount      Right = "referral.count"      // see counts without persons
 
+	BaselineEdit Right = "baseline.edit" // enter, import and void the figures that growth is measured against
+
 	CertificateIssue Right = "certificate.issue" // issue, print, void referral certificates for the insurance; see their register
 
 	ConsultAsk    Right = "consult.ask"    // ask a specialist, supply, withdraw, close, convert: primary care
@@ -116,6 +118,8 @@ var rights = map[Right][]grant{
 	ReferralEmergency:  {{slices.Concat(receiving, hospital), []Relation{Own}}},
 	ReferralRead:       {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 	ReferralCount:      {{slices.Concat(staff, []Role{AllianceOffice}), []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{Insurer}, []Relation{Region}}},
+
+	BaselineEdit: {{[]Role{AllianceOffice, ReferralCenter}, []Relation{Own}}, {bureaus, []Relation{Region}}},
 
 	CertificateIssue: {{[]Role{InsuranceOffice, ReferralCenter, TownshipDoctor, TownshipHead}, []Relation{Own}}},
 

@@ -160,3 +160,10 @@ func insertSupport(ctx context.Context, tx *db.Tx, s Support) error {
 	}
 	return nil
 }
+
+// FirstDay is the first day on which an institution was a member of any
+// alliance, as the register now says; "" when it never was.
+func FirstDay(ctx context.Context, tx *db.Tx, org string) (calendar.Date, error) {
+	return db.Get(ctx, tx, "成员单位", db.Value[calendar.Date], `
+		SELECT coalesce(min(valid_from), '') FROM alliance_membership WHERE org = $1 AND known_to IS NULL`, org)
+}

@@ -28,6 +28,8 @@ import (
 	"yilian/internal/policy/policyweb"
 	"yilian/internal/practitioner/practitionerweb"
 	"yilian/internal/referral"
+	"yilian/internal/referral/baseline"
+	"yilian/internal/referral/countweb"
 	"yilian/internal/referral/ledgerweb"
 	"yilian/internal/referral/referralweb"
 	"yilian/internal/schedule/scheduleweb"
@@ -61,6 +63,7 @@ func (a *App) routes() {
 	referrals := &referralweb.Pages{Service: a.Referrals, Measured: a.measured}
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
+	countweb.Routes(site, &countweb.Pages{DB: a.DB, Referrals: a.Referrals, Baselines: &baseline.Service{DB: a.DB, Audit: a.Audit, Book: a.Book}})
 	certificateweb.Routes(site, &certificateweb.Pages{Service: a.Certificates})
 	callsweb.Routes(site, &callsweb.Pages{Service: a.Calls, Flow: a.Flow})
 	scheduleweb.Routes(site, a.Schedules)

@@ -387,5 +387,54 @@ func recount(t *testing.T, w *referraltest.World) {
 		if months != got.Sent {
 			t.Errorf("months add up to %d of %d", months, got.Sent)
 		}
+		retable(t, w, actor, scope, histories, want)
+	}
+}
+
+// retable holds the table of counts against the events, however it is split,
+// and every figure against the cases that it opens.
+func retable(t *testing.T, w *referraltest.World, actor access.Actor, scope referralcount.Scope, histories []referralcount.History, want referralcount.Counts) {
+	t.Helper()
+	var refused, arrived int64
+	for _, h := range histories {
+		if slices.ContainsFunc(h.Events, func(e flow.Event) bool { return e.Action == referral.ActDecline || e.Action == referral.ActDeclineDown }) {
+			refused++
+		}
+	}
+	for _, n := range want.Arrivals {
+		arrived += n
+	}
+	for _, q := range []referralcount.Query{{Scope: scope}, {Scope: scope, By: flow.To, Monthly: true}, {Scope: scope, By: flow.To, Depts: true, Monthly: true}} {
+		table, err := referralcount.ReadTable(ctx, w.DB, actor, q)
+		must(t, err)
+		total := table.Total
+		if total.Asked != want.Sent || total.Accepted != int64(want.Accepted.N) || total.Arrived != arrived || total.Reported != want.Reported.Numerator || total.Refused != refused {
+			t.Errorf("table %+v\nrecount %+v, arrived %d, refused %d", total, want, arrived, refused)
+		}
+		var waiting int64
+		for _, x := range table.Waiting {
+			waiting += x.Open
+			opens(t, w, actor, q, referralcount.Pick{Measure: referralcount.Open, Holder: x.Org}, x.Open)
+		}
+		if waiting != total.WaitingFrom+total.WaitingTo {
+			t.Errorf("%d wait somewhere, %d for a side", waiting, total.WaitingFrom+total.WaitingTo)
+		}
+		for _, r := range append(table.Rows, total) {
+			for _, m := range referralcount.Measures() {
+				if m != referralcount.Open {
+					opens(t, w, actor, q, referralcount.Pick{Measure: m, Cell: r.Cell}, m.Of(r))
+				}
+			}
+		}
+	}
+}
+
+func opens(t *testing.T, w *referraltest.World, actor access.Actor, q referralcount.Query, p referralcount.Pick, want int64) {
+	t.Helper()
+	p.Limit = 500
+	list, total, err := referralcount.Cases(ctx, w.DB, actor, q, p)
+	must(t, err)
+	if total != want || int64(len(list)) != min(want, 500) {
+		t.Errorf("%s of %+v is %d and opens %d", p.Measure, p.Cell, want, total)
 	}
 }

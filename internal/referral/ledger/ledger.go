@@ -132,7 +132,7 @@ const where = `r.submitted_at IS NOT NULL
 	AND (CAST($8 AS TEXT) <> 'closed' OR c.state = 'closed')
 	AND (CAST($8 AS TEXT) <> 'open' OR c.closed_at IS NULL)
 	AND (CAST($8 AS TEXT) <> 'refused' OR EXISTS (
-		SELECT 1 FROM flow_event v WHERE v.case_id = c.id AND v.action = 'decline' AND (CAST($9 AS TEXT) = '' OR v.reason = $9)
+		SELECT 1 FROM flow_event v WHERE v.case_id = c.id AND v.action IN ('decline', 'decline_down') AND (CAST($9 AS TEXT) = '' OR v.reason = $9)
 			AND (CAST($10 AS TEXT) = '' OR v.org = $10)))
 	AND (CAST($10 AS TEXT) = '' OR CAST($8 AS TEXT) = 'refused' OR c.from_org = $10 OR c.to_org = $10)
 	AND (CAST($11 AS TEXT) = '' OR c.number LIKE CAST($11 AS TEXT) || '%' OR c.subject LIKE '%' || CAST($11 AS TEXT) || '%')`
@@ -170,7 +170,7 @@ func lines(ctx context.Context, tx *db.Tx, actor access.Actor, s Scope) ([]Line,
 			EXISTS (SELECT 1 FROM flow_event v WHERE v.case_id = c.id AND (v.action_title = '电话代录' OR v.action = 'acknowledge_phone')), c.turn, c.entered_at, r.decided_under,
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'from') AS BIGINT),
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'to') AS BIGINT),
-			(SELECT count(*) FROM flow_event v WHERE v.case_id = c.id AND v.action = 'decline'),
+			(SELECT count(*) FROM flow_event v WHERE v.case_id = c.id AND v.action IN ('decline', 'decline_down')),
 			EXISTS (SELECT 1 FROM patient_label p WHERE p.patient_id IN (SELECT r.patient UNION ALL SELECT other FROM same_person WHERE patient = r.patient) AND p.voided_at IS NULL)
 		FROM referral r JOIN flow_case c ON c.id = r.id WHERE `+where+`
 		ORDER BY r.submitted_at, r.id LIMIT $12 OFFSET $13`, append(s.args(actor), s.Limit, s.Offset)...)

@@ -69,7 +69,7 @@ func refusals(ctx context.Context, tx *db.Tx, org, region string, side flow.Side
 	}, `
 		SELECT v.org, v.org_name, v.action, v.reason, v.reason_title, count(*)
 		FROM flow_event v JOIN flow_case c ON c.id = v.case_id JOIN referral r ON r.id = c.id
-		WHERE v.kind = 'referral' AND v.action IN ('accept', 'decline')
+		WHERE v.kind = 'referral' AND v.action IN ('accept', 'decline', 'decline_down')
 		  AND (CAST($1 AS TEXT) = '' OR (c.from_org = $1 AND CAST($2 AS TEXT) <> 'to') OR (v.org = $1 AND CAST($2 AS TEXT) <> 'from'))
 		  AND (CAST($3 AS TEXT) = '' OR ' ' || c.place_regions || ' ' LIKE '% ' || CAST($3 AS TEXT) || ' %')
 		  AND (CAST($4 AS TEXT) = '' OR r.submitted_on >= $4) AND (CAST($5 AS TEXT) = '' OR r.submitted_on <= $5)
