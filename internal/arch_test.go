@@ -26,7 +26,8 @@ var ranks = [][]string{
 	{"exchange/hl7/hl7test", "patient/match"},
 	{"db", "crypto", "fhir/json"},
 	{"db/dbtest"},
-	{"jobs", "web"},
+	{"jobs", "web", "fhir/spec", "fhir/spec/generate"},
+	{"fhir/search"},
 	{"web/webtest"},
 	// 1 kernel
 	{"calendar", "audit"},
