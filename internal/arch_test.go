@@ -41,6 +41,7 @@ var ranks = [][]string{
 	{"practitioner", "patient"},
 	{"account", "message", "encounter"},
 	// 3 alliance
+	{"exemption"},
 	{"alliance"},
 	{"alliance/alliancetest"},
 	// 4 care

@@ -46,6 +46,17 @@ const (
 	ConsultAnswer Right = "consult.answer" // answer, ask back, decline: the asked department
 	ConsultRead   Right = "consult.read"   // open a consultation and see its counts
 
+	AllianceEdit    Right = "alliance.edit"    // form, members, lead, ties, standing, yearly adjustment, end: the lead's office and the bureaus above
+	AllianceOrder   Right = "alliance.order"   // order an alliance to be dissolved
+	AllianceRead    Right = "alliance.read"    // alliances with organs, charter, filings, agreements
+	GovernanceEdit  Right = "governance.edit"  // organs, meetings, decisions, unified managements, milestones
+	CharterEdit     Right = "charter.edit"     // write and adopt charters
+	FilingPrepare   Right = "filing.prepare"   // write and send filings
+	FilingReview    Right = "filing.review"    // stamp, pass on, return filings
+	ExemptionApply  Right = "exemption.apply"  // ask for an exception
+	ExemptionDecide Right = "exemption.decide" // consent to an exception or refuse it
+	ExemptionRead   Right = "exemption.read"   // the register of exceptions
+
 	OrganizationEdit Right = "organization.edit"
 	RosterEdit       Right = "roster.edit"
 	ScheduleEdit     Right = "schedule.edit" // weekly sessions, closures, moving appointments
@@ -81,6 +92,7 @@ var (
 	hospital  = []Role{DepartmentDoctor, DepartmentHead}
 	receiving = []Role{ReferralCenter, Emergency, OnCall}
 	desk      = []Role{Registration, BedManager, InsuranceOffice}
+	offices   = []Role{AllianceOffice, CouncilSecretary}
 	bureaus   = []Role{BureauCounty, BureauCity, BureauProvince}
 	clinical  = slices.Concat(primary, hospital, receiving, []Role{MedicalAffairs})
 	staff     = slices.Concat(clinical, desk)
@@ -126,6 +138,17 @@ var rights = map[Right][]grant{
 	ConsultAsk:    {{primary, []Relation{Own}}},
 	ConsultAnswer: {{slices.Concat(hospital, []Role{Emergency}), []Relation{Own}}},
 	ConsultRead:   {{slices.Concat(primary, hospital, []Role{Emergency, MedicalAffairs}), []Relation{Own}}},
+
+	AllianceEdit:    {{[]Role{AllianceOffice}, []Relation{Own}}, {bureaus, []Relation{Region}}, {[]Role{SystemAdmin}, []Relation{Any}}},
+	AllianceOrder:   {{bureaus, []Relation{Region}}},
+	AllianceRead:    {{slices.Concat(offices, bureaus, []Role{TownshipHead, DepartmentHead, MedicalAffairs, Insurer, SystemAdmin}), []Relation{Any}}},
+	GovernanceEdit:  {{offices, []Relation{Own}}},
+	CharterEdit:     {{offices, []Relation{Own}}},
+	FilingPrepare:   {{[]Role{AllianceOffice}, []Relation{Own}}},
+	FilingReview:    {{bureaus, []Relation{Own}}},
+	ExemptionApply:  {{[]Role{AllianceOffice}, []Relation{Own}}},
+	ExemptionDecide: {{[]Role{BureauCity, BureauProvince}, []Relation{Own}}},
+	ExemptionRead:   {{slices.Concat([]Role{AllianceOffice}, bureaus), []Relation{Own}}},
 
 	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},

@@ -20,6 +20,7 @@ const (
 	Emergency        Role = "emergency"
 	OnCall           Role = "on_call"
 	AllianceOffice   Role = "alliance_office"
+	CouncilSecretary Role = "council_secretary"
 	BureauCounty     Role = "bureau_county"
 	BureauCity       Role = "bureau_city"
 	BureauProvince   Role = "bureau_province"
@@ -52,6 +53,7 @@ var roleTitles = []struct {
 	{Emergency, "急诊"},
 	{OnCall, "总值班"},
 	{AllianceOffice, "医联体办公室"},
+	{CouncilSecretary, "理事会秘书"},
 	{BureauCounty, "区县卫健局"},
 	{BureauCity, "市卫健委"},
 	{BureauProvince, "省卫健委"},

@@ -99,6 +99,14 @@ func (p Period) Known(at time.Time) bool {
 	return !at.Before(p.KnownFrom) && (p.KnownTo.IsZero() || at.Before(p.KnownTo))
 }
 
+// Span is the valid time in words.
+func (p Period) Span() string {
+	if p.ValidTo == "" {
+		return "自 " + string(p.ValidFrom) + " 起"
+	}
+	return string(p.ValidFrom) + " 至 " + string(p.ValidTo)
+}
+
 func (p Period) overlaps(o Period) bool {
 	return (p.ValidTo == "" || !p.ValidTo.Before(o.ValidFrom)) && (o.ValidTo == "" || !o.ValidTo.Before(p.ValidFrom))
 }
@@ -108,6 +116,7 @@ type Membership struct {
 	ID       string
 	Alliance string
 	Org      string
+	OrgName  string // what the institution was called when it was entered
 	Role     Role
 	Plate    string // added plate; the first name stays (LL-4.3.1)
 	Clause   string

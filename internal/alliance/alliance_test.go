@@ -9,9 +9,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/alliance"
 	"yilian/internal/alliance/alliancetest"
-	"yilian/internal/audit"
 	"yilian/internal/calendar"
-	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
@@ -37,7 +35,7 @@ func seeded(t *testing.T, d *db.DB) *alliance.Service {
 	t.Helper()
 	alliancetest.Seed(t, d)
 	alliancetest.Seed(t, d) // again changes nothing
-	return &alliance.Service{DB: d, Log: audit.New(d, crypto.Ephemeral("sm"))}
+	return alliancetest.Service(t, d)
 }
 
 func org(t *testing.T, d *db.DB, name string) string {

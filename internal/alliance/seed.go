@@ -29,14 +29,43 @@ func Seed(ctx context.Context, tx *db.Tx, p policy.Profile) error {
 	for _, m := range facts.Memberships {
 		id, fresh := alliances[m.Alliance]
 		if org := orgs[m.Member]; fresh && org != "" {
-			row := Membership{ID: db.NewID(), Alliance: id, Org: org, Role: Role(m.Role), Plate: m.Plate, Clause: m.Clause, Period: by}
+			row := Membership{ID: db.NewID(), Alliance: id, Org: org, OrgName: facts.Name(m.Member), Role: Role(m.Role), Plate: m.Plate, Clause: m.Clause, Period: by}
 			row.ValidFrom, row.ValidTo = since(m.From, p.ValidFrom), calendar.Date(m.To)
 			if err := insertMembership(ctx, tx, row); err != nil {
 				return fmt.Errorf("seed membership %s/%s: %w", m.Alliance, m.Member, err)
 			}
 		}
 	}
+	if err := seedTies(ctx, tx, p, facts, orgs, by); err != nil {
+		return err
+	}
 	return seedSupports(ctx, tx, p, facts.Supports, orgs, by)
+}
+
+// seedTies writes the ties upwards (LL-4.1) and the provincial hospitals with
+// their cities (JS-4.1.1); those that are there are left as they are.
+func seedTies(ctx context.Context, tx *db.Tx, p policy.Profile, facts policy.Facts, orgs map[string]string, by Period) error {
+	for _, t := range facts.Ties {
+		r := Relation{Clause: t.Clause, Terms: t.As, Evidence: p.Document(), Period: by}
+		r.ValidFrom = p.ValidFrom
+		name := facts.Name(t.Institution)
+		if len(t.Regions) > 0 {
+			r.Kind, r.From, r.FromName, r.Area = Contact, orgs[t.Institution], name, t.Regions
+		} else {
+			r.Kind, r.FromName, r.To, r.ToName = Guidance, t.With, orgs[t.Institution], name
+		}
+		n, err := db.Count(ctx, tx, `SELECT count(*) FROM alliance_relation WHERE kind = $1 AND from_name = $2 AND to_name = $3`, string(r.Kind), r.FromName, r.ToName)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		if err := insertRelation(ctx, tx, r); err != nil {
+			return fmt.Errorf("seed tie %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // resolve maps the profile's ids of institutions to the register's; an
@@ -71,6 +100,11 @@ func seedAlliances(ctx context.Context, tx *db.Tx, p policy.Profile, all []polic
 		}
 		row := Alliance{ID: db.NewID(), Name: a.Name, Kind: Kind(a.Kind), Region: a.Region, Profile: p.ID, Clause: a.Clause}
 		if err := insertAlliance(ctx, tx, row); err != nil {
+			return nil, fmt.Errorf("seed alliance %s: %w", a.ID, err)
+		}
+		by := Period{ValidFrom: since(a.From, p.ValidFrom), KnownBy: p.Document(), Reason: "按文件登记"}
+		state := Fact{Subject: subjectAlliance, SubjectID: row.ID, Field: State, Value: Formed, Evidence: p.Document(), Clause: a.Clause, Period: by}
+		if err := setFact(ctx, tx, state); err != nil {
 			return nil, fmt.Errorf("seed alliance %s: %w", a.ID, err)
 		}
 		fresh[a.ID] = row.ID

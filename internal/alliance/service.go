@@ -2,7 +2,6 @@ package alliance
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"yilian/internal/access"
@@ -11,53 +10,114 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
+	"yilian/internal/policy"
+	"yilian/internal/region"
 )
 
 // Service is the set of use cases: each method is one transaction.
 type Service struct {
-	DB  *db.DB
-	Log *audit.Log
+	DB   *db.DB
+	Log  *audit.Log
+	Book *policy.Book
+	// OnChange is told of every change in its own transaction: the filing
+	// module opens or widens the filing there. Nil tells nobody (tests).
+	OnChange func(ctx context.Context, tx *db.Tx, actor access.Actor, c Change) error
+}
+
+// Rules resolves the rules of an alliance on a day.
+func (s *Service) Rules(ctx context.Context, tx *db.Tx, a Alliance, day calendar.Date) (Rules, error) {
+	at, err := Place(ctx, tx, a)
+	return RulesAt(s.Book, at, day), err
 }
 
 // Join records that an institution belongs to an alliance from a day on.
 func (s *Service) Join(ctx context.Context, actor access.Actor, m Membership) (Membership, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
+		a, err := s.open(ctx, tx, actor, m.Alliance)
+		if err != nil {
 			return err
 		}
-		m, err = s.record(ctx, tx, actor, m, "alliance.join")
+		if m, err = s.record(ctx, tx, actor, a, m); err != nil {
+			return err
+		}
+		_, err = s.RecordChange(ctx, tx, actor, s.joined(a, m, ""))
 		return err
 	})
 	return m, err
 }
 
+func (s *Service) joined(a Alliance, m Membership, cause string) Change {
+	return Change{Alliance: a.ID, What: HasJoined, Org: m.Org, EffectiveOn: m.ValidFrom, Cause: cause, Clause: m.Clause,
+		Text: m.OrgName + "自 " + string(m.ValidFrom) + " 起为" + m.Role.Title()}
+}
+
+// open reads an alliance that the actor may change, and lets two changes of it
+// at once run one after the other.
+func (s *Service) open(ctx context.Context, tx *db.Tx, actor access.Actor, id string) (Alliance, error) {
+	a, err := Get(ctx, tx, id)
+	if err != nil {
+		return a, err
+	}
+	if err := May(ctx, tx, actor, access.AllianceEdit, a); err != nil {
+		return a, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE alliance SET name = name WHERE id = $1`, a.ID)
+	return a, err
+}
+
 // Correct says what is right instead of an entry: the old one stays, known
-// until now; the new one is known from now on. An end of membership is a
-// correction with ValidTo set.
+// until now; the new one is known from now on.
 func (s *Service) Correct(ctx context.Context, actor access.Actor, id string, m Membership) (Membership, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
+		old, err := GetMembership(ctx, tx, id)
+		if err != nil {
 			return err
 		}
-		old, err := GetMembership(ctx, tx, id)
+		a, err := s.open(ctx, tx, actor, old.Alliance)
 		if err != nil {
 			return err
 		}
 		if strings.TrimSpace(m.Reason) == "" {
 			return reasonMissing()
 		}
-		n, err := tx.Exec(ctx, `UPDATE alliance_membership SET known_to = $2 WHERE id = $1 AND known_to IS NULL`, id, db.At(tx.Now))
-		if err != nil {
+		if err := supersede(ctx, tx, id); err != nil {
 			return err
 		}
-		if n == 0 {
-			return overtaken()
+		m.Alliance, m.Org, m.OrgName = old.Alliance, old.Org, old.OrgName
+		if m, err = s.record(ctx, tx, actor, a, m); err != nil {
+			return err
 		}
-		m.Alliance, m.Org = old.Alliance, old.Org
-		m, err = s.record(ctx, tx, actor, m, "alliance.correct")
+		_, err = s.RecordChange(ctx, tx, actor, corrected(a, old, m))
 		return err
 	})
 	return m, err
+}
+
+// corrected is the change that a correction makes: plates and sources need no
+// filing, everything else does.
+func corrected(a Alliance, old, m Membership) Change {
+	c := Change{Alliance: a.ID, What: HasCorrected, Org: m.Org, EffectiveOn: m.ValidFrom, Cause: m.Reason, Clause: m.Clause,
+		Text: m.OrgName + "的登记更正为" + m.Role.Title() + "，" + m.Span()}
+	switch {
+	case old.Role == m.Role && old.ValidFrom == m.ValidFrom && old.ValidTo == m.ValidTo:
+		c.What, c.Text = NewPlate, m.OrgName+"的加挂牌子或依据更正："+m.Plate
+	case old.Role == m.Role && old.ValidFrom == m.ValidFrom && m.ValidTo != "":
+		c.What, c.EffectiveOn, c.Text = HasLeft, m.ValidTo.AddDays(1), m.OrgName+"退出，最后一天为 "+string(m.ValidTo)
+	case old.Role != m.Role && (old.Role == Lead || m.Role == Lead):
+		c.What = NewLead
+	}
+	return c
+}
+
+func supersede(ctx context.Context, tx *db.Tx, id string) error {
+	n, err := tx.Exec(ctx, `UPDATE alliance_membership SET known_to = $2 WHERE id = $1 AND known_to IS NULL`, id, db.At(tx.Now))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return overtaken()
+	}
+	return nil
 }
 
 func reasonMissing() error {
@@ -71,19 +131,7 @@ func overtaken() error {
 }
 
 // record validates and inserts a membership as known from now on.
-func (s *Service) record(ctx context.Context, tx *db.Tx, actor access.Actor, m Membership, action string) (Membership, error) {
-	a, err := Get(ctx, tx, m.Alliance)
-	if err != nil {
-		return m, err
-	}
-	// Touching the alliance makes two entries at once run one after the other.
-	if _, err := tx.Exec(ctx, `UPDATE alliance SET name = name WHERE id = $1`, a.ID); err != nil {
-		return m, err
-	}
-	all, err := History(ctx, tx, a.ID)
-	if err != nil {
-		return m, err
-	}
+func (s *Service) record(ctx context.Context, tx *db.Tx, actor access.Actor, a Alliance, m Membership) (Membership, error) {
 	org, orgErr := organization.Get(ctx, tx, m.Org)
 	if orgErr != nil && !errs.Is(orgErr, errs.NotFound) {
 		return m, orgErr
@@ -96,25 +144,49 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, actor access.Actor, m M
 		f.Add("role", "请选择牵头单位、成员单位或协作单位")
 	}
 	checkDays(m.Period, &f)
-	current := slices.DeleteFunc(all, func(o Membership) bool { return !o.KnownTo.IsZero() })
-	for _, o := range current {
-		switch {
-		case !f.OK() || !o.overlaps(m.Period):
-		case o.Org == m.Org:
-			f.Add("org", "“%s”自 %s 起已是本联盟%s，期间不能重叠；如有误请更正原记录", org.Short(), o.ValidFrom, o.Role.Title())
-		case o.Role == Lead && m.Role == Lead:
-			f.Add("role", "本联盟自 %s 起已有牵头单位，请先结束其牵头期", o.ValidFrom)
-		}
+	if err := f.Err(); err != nil {
+		return m, err
+	}
+	if err := s.checkMember(ctx, tx, a, org, m, &f); err != nil {
+		return m, err
 	}
 	if err := f.Err(); err != nil {
 		return m, err
 	}
-	m.ID, m.KnownFrom, m.KnownBy, m.Reason = db.NewID(), tx.Now, actor.Name, strings.TrimSpace(m.Reason)
-	if err := insertMembership(ctx, tx, m); err != nil {
+	if err := s.plate(ctx, tx, a, org, &m); err != nil {
 		return m, err
 	}
-	return m, s.Log.Append(ctx, tx, audit.Leaf{Actor: actor, Action: action, Object: "membership", ObjectID: m.ID,
-		Clause: m.Clause, Detail: a.Name + " " + org.Name})
+	m.ID, m.OrgName, m.KnownFrom, m.KnownBy, m.Reason = db.NewID(), org.Name, tx.Now, actor.Name, strings.TrimSpace(m.Reason)
+	return m, insertMembership(ctx, tx, m)
+}
+
+// AutoPlate asks for the plate that the policy writes (LL-4.3.1).
+const AutoPlate = "auto"
+
+// plate writes the added plate of a primary member where it was asked for.
+func (s *Service) plate(ctx context.Context, tx *db.Tx, a Alliance, org organization.Organization, m *Membership) error {
+	if m.Plate != AutoPlate {
+		return nil
+	}
+	m.Plate = ""
+	rules, err := s.Rules(ctx, tx, a, m.ValidFrom)
+	if err != nil || rules.Plate.Text == "" || m.Role != Member || !org.Kind.Primary() {
+		return err
+	}
+	lead, err := LeadOn(ctx, tx, a.ID, m.ValidFrom)
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	place, err := region.Get(ctx, tx, org.Region)
+	name := place.Name
+	if org.Kind == organization.CommunityCenter {
+		name = strings.TrimSuffix(name, "街道") + "社区"
+	}
+	m.Plate = Plate(rules.Plate.Text, lead.Name, name)
+	return err
 }
 
 func checkDays(p Period, f *errs.Form) {
@@ -135,7 +207,7 @@ func checkDays(p Period, f *errs.Form) {
 // Pair records that one institution builds up another from a day on.
 func (s *Service) Pair(ctx context.Context, actor access.Actor, p Support) (Support, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
+		if err := s.mayPair(ctx, tx, actor, p.Supporter, p.Supported); err != nil {
 			return err
 		}
 		p, err = s.pair(ctx, tx, actor, p, "alliance.pair")
@@ -147,11 +219,11 @@ func (s *Service) Pair(ctx context.Context, actor access.Actor, p Support) (Supp
 // CorrectPair says what is right instead of a pairing; see Correct.
 func (s *Service) CorrectPair(ctx context.Context, actor access.Actor, id string, p Support) (Support, error) {
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		if err := access.Require(actor, access.OrganizationEdit, access.Any); err != nil {
-			return err
-		}
 		old, err := GetSupport(ctx, tx, id)
 		if err != nil {
+			return err
+		}
+		if err := s.mayPair(ctx, tx, actor, old.Supporter, old.Supported); err != nil {
 			return err
 		}
 		if strings.TrimSpace(p.Reason) == "" {
@@ -169,6 +241,26 @@ func (s *Service) CorrectPair(ctx context.Context, actor access.Actor, id string
 		return err
 	})
 	return p, err
+}
+
+// mayPair lets the office of the supporting hospital and the bureaus above
+// record a pairing.
+func (s *Service) mayPair(ctx context.Context, tx *db.Tx, actor access.Actor, supporter, supported string) error {
+	rel := access.Any
+	if actor.Org != "" && actor.Org == supporter {
+		rel = access.Own
+	} else if o, err := organization.Get(ctx, tx, supported); err == nil {
+		in, err := inJurisdiction(ctx, tx, actor, o.Region)
+		if err != nil {
+			return err
+		}
+		if in {
+			rel = access.Region
+		}
+	} else if !errs.Is(err, errs.NotFound) {
+		return err
+	}
+	return access.Require(actor, access.AllianceEdit, rel)
 }
 
 func (s *Service) pair(ctx context.Context, tx *db.Tx, actor access.Actor, p Support, action string) (Support, error) {

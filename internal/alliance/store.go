@@ -26,7 +26,7 @@ func List(ctx context.Context, tx *db.Tx) ([]Alliance, error) {
 func readMembership(scan db.Scan) (m Membership, err error) {
 	var to db.Null
 	var knownFrom, knownTo db.Time
-	err = scan(&m.ID, &m.Alliance, &m.Org, &m.Role, &m.Plate, &m.Clause, &m.ValidFrom, &to, &knownFrom, &knownTo, &m.KnownBy, &m.Reason)
+	err = scan(&m.ID, &m.Alliance, &m.Org, &m.OrgName, &m.Role, &m.Plate, &m.Clause, &m.ValidFrom, &to, &knownFrom, &knownTo, &m.KnownBy, &m.Reason)
 	m.ValidTo, m.KnownFrom, m.KnownTo = calendar.Date(to), knownFrom.Time, knownTo.Time
 	return m, err
 }
@@ -43,7 +43,7 @@ func readSupport(scan db.Scan) (s Support, err error) {
 // it at knownAt; the lead comes first.
 func MembersOn(ctx context.Context, tx *db.Tx, alliance string, day calendar.Date, knownAt time.Time) ([]Membership, error) {
 	return db.List(ctx, tx, readMembership, `
-		SELECT m.id, m.alliance, m.org, m.role, m.plate, m.clause, m.valid_from, m.valid_to, m.known_from, m.known_to, m.known_by, m.reason
+		SELECT m.id, m.alliance, m.org, m.org_name, m.role, m.plate, m.clause, m.valid_from, m.valid_to, m.known_from, m.known_to, m.known_by, m.reason
 		FROM alliance_membership m JOIN organization o ON o.id = m.org
 		WHERE m.alliance = $1 AND m.valid_from <= $2 AND (m.valid_to IS NULL OR m.valid_to >= $2)
 		  AND m.known_from <= $3 AND (m.known_to IS NULL OR m.known_to > $3)
@@ -55,7 +55,7 @@ func MembersOn(ctx context.Context, tx *db.Tx, alliance string, day calendar.Dat
 // knownAt.
 func AlliancesOf(ctx context.Context, tx *db.Tx, org string, day calendar.Date, knownAt time.Time) ([]Membership, error) {
 	return db.List(ctx, tx, readMembership, `
-		SELECT id, alliance, org, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
+		SELECT id, alliance, org, org_name, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
 		FROM alliance_membership
 		WHERE org = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to >= $2)
 		  AND known_from <= $3 AND (known_to IS NULL OR known_to > $3)
@@ -105,14 +105,14 @@ func Allies(ctx context.Context, tx *db.Tx, org string, day calendar.Date) ([]st
 // alliance, the oldest entry first.
 func History(ctx context.Context, tx *db.Tx, alliance string) ([]Membership, error) {
 	return db.List(ctx, tx, readMembership, `
-		SELECT id, alliance, org, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
+		SELECT id, alliance, org, org_name, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
 		FROM alliance_membership WHERE alliance = $1 ORDER BY known_from, id`, alliance)
 }
 
 // GetMembership returns one entry, corrected since or not.
 func GetMembership(ctx context.Context, tx *db.Tx, id string) (Membership, error) {
 	return db.Get(ctx, tx, "这条成员记录", readMembership, `
-		SELECT id, alliance, org, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
+		SELECT id, alliance, org, org_name, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
 		FROM alliance_membership WHERE id = $1`, id)
 }
 
@@ -141,9 +141,9 @@ func insertAlliance(ctx context.Context, tx *db.Tx, a Alliance) error {
 
 func insertMembership(ctx context.Context, tx *db.Tx, m Membership) error {
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO alliance_membership (id, alliance, org, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, $10, $11)`,
-		m.ID, m.Alliance, m.Org, string(m.Role), m.Plate, m.Clause, string(m.ValidFrom), db.Null(m.ValidTo),
+		INSERT INTO alliance_membership (id, alliance, org, org_name, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, $11, $12)`,
+		m.ID, m.Alliance, m.Org, m.OrgName, string(m.Role), m.Plate, m.Clause, string(m.ValidFrom), db.Null(m.ValidTo),
 		db.At(m.KnownFrom), m.KnownBy, m.Reason); err != nil {
 		return fmt.Errorf("insert membership: %w", err)
 	}

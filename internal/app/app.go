@@ -135,7 +135,7 @@ func (a *App) assemble() {
 	a.Flow.Start()
 	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
-	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit}
+	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Accounts = &account.Service{

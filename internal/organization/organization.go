@@ -45,6 +45,9 @@ func (k Kind) Hospital() bool {
 	return k == CountyHospital || k == TCMHospital || k == MaternalHospital || k == CityHospital
 }
 
+// General reports whether institutions of the kind are general hospitals.
+func (k Kind) General() bool { return k == CountyHospital || k == CityHospital }
+
 // Primary reports whether institutions of the kind are primary care.
 func (k Kind) Primary() bool {
 	return k == TownshipCenter || k == CommunityCenter || k == VillageClinic

@@ -6,26 +6,40 @@ import (
 	"testing"
 
 	"yilian/internal/alliance"
+	"yilian/internal/audit"
+	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/policy"
 	"yilian/profiles"
 )
 
+// Book loads the shipped profiles.
+func Book(t testing.TB) *policy.Book {
+	t.Helper()
+	book, err := policy.Load(profiles.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
 // Seed loads the institutions of Lingling, and the alliances and pairings of
 // its document.
 func Seed(t testing.TB, d *db.DB) {
 	t.Helper()
 	organizationtest.Seed(t, d)
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lingling, ok := book.Profile("lingling")
+	lingling, ok := Book(t).Profile("lingling")
 	if !ok {
 		t.Fatal("profile lingling is missing")
 	}
 	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return alliance.Seed(t.Context(), tx, lingling) }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Service is the use cases on a database, without filings.
+func Service(t testing.TB, d *db.DB) *alliance.Service {
+	t.Helper()
+	return &alliance.Service{DB: d, Log: audit.New(d, crypto.Ephemeral("sm")), Book: Book(t)}
 }

@@ -9,8 +9,6 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/alliance"
 	"yilian/internal/alliance/alliancetest"
-	"yilian/internal/audit"
-	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/organization/organizationtest"
@@ -21,7 +19,7 @@ func setup(t *testing.T, d *db.DB) *facetest.Face {
 	t.Helper()
 	alliancetest.Seed(t, d)
 	f := facetest.New(t, d, access.Actor{Account: "a", Name: "管理员", Role: string(access.SystemAdmin)})
-	Routes(f.Site, &alliance.Service{DB: d, Log: audit.New(d, crypto.Ephemeral(crypto.SM))})
+	Routes(f.Site, alliancetest.Service(t, d))
 	return f
 }
 
