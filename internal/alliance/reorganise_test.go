@@ -290,7 +290,7 @@ func TestWhatWasKnownStaysKnown(t *testing.T) {
 		svc := seeded(t, d)
 		pool := append(centres(t, d), org(t, d, "零陵区中医院"), org(t, d, "零陵区妇幼保健计划生育服务中心"))
 		leads := []string{org(t, d, "永州市第四人民医院"), org(t, d, "零陵区中医院"), org(t, d, "零陵区妇幼保健计划生育服务中心")}
-		runs, limit := 0, 12
+		runs, limit := 0, 8
 		rapid.Check(t, func(rt *rapid.T) {
 			if runs++; runs > limit {
 				return
@@ -397,7 +397,7 @@ func TestNobodyIsInTwoTightAlliances(t *testing.T) {
 			ids = append(ids, a.ID)
 		}
 		days := []calendar.Date{"2026-03-02", "2026-04-01", "2026-05-01", "2026-06-01", "2026-07-01"}
-		runs, limit := 0, 40
+		runs, limit := 0, 25
 		rapid.Check(t, func(rt *rapid.T) {
 			if runs++; runs > limit {
 				return

@@ -22,6 +22,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/encounter"
 	"yilian/internal/errs"
+	"yilian/internal/exemption"
 	"yilian/internal/flow"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
@@ -53,6 +54,7 @@ type App struct {
 	Flow          *flow.Engine
 	Organizations *organization.Service
 	Alliances     *alliance.Service
+	Exemptions    *exemption.Service
 	Practitioners *practitioner.Service
 	Patients      *patient.Service
 	Accounts      *account.Service
@@ -115,6 +117,9 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Consults.Init(); err != nil {
 		return err
 	}
+	if err := a.Exemptions.Init(); err != nil {
+		return err
+	}
 	if err := a.seed(ctx); err != nil {
 		return err
 	}
@@ -136,6 +141,7 @@ func (a *App) assemble() {
 	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
+	a.Exemptions = &exemption.Service{DB: a.DB, Flow: a.Flow, Book: a.Book}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Accounts = &account.Service{

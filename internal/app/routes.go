@@ -18,6 +18,7 @@ import (
 	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
 	"yilian/internal/db"
+	"yilian/internal/exemption"
 	"yilian/internal/flow"
 	"yilian/internal/home"
 	"yilian/internal/jobs/jobsweb"
@@ -43,6 +44,7 @@ var caseKinds = map[string]home.Kind{
 	referral.Kind:         {Path: "/referrals", Topic: "referral"},
 	referral.ConsentKind:  {Path: "/emergency/consents", Topic: "referral"},
 	consult.Kind:          {Path: "/consults", Topic: "consult"},
+	exemption.CaseKind:    {Path: "/exemptions", Topic: "alliance"},
 }
 
 // routes registers every page. The order does not matter; the menu sorts by

@@ -49,6 +49,7 @@ var named = []struct {
 	{access.Emergency, "jizhen", fourth, "急诊医学科"},
 	{access.OnCall, "zhiban", fourth, ""},
 	{access.AllianceOffice, "yilianti", fourth, ""},
+	{access.CouncilSecretary, "mishu", fourth, ""},
 	{access.BureauCounty, "weijianju", district, ""},
 	{access.BureauCity, "shiwei", city, ""},
 	{access.BureauProvince, "shengwei", province, ""},

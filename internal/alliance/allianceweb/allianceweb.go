@@ -37,7 +37,7 @@ func Routes(site *web.Site, svc *alliance.Service) {
 }
 
 func mayEdit(a access.Actor) bool {
-	return access.May(a, access.OrganizationEdit, access.Any)
+	return access.May(a, access.AllianceEdit, access.Any)
 }
 
 type group struct {
