@@ -40,6 +40,7 @@ var ranks = [][]string{
 	{"organization/organizationtest"},
 	{"practitioner", "patient"},
 	{"account", "message", "encounter"},
+	{"patient/index"},
 	// 3 alliance
 	{"exemption"},
 	{"alliance"},
@@ -50,6 +51,7 @@ var ranks = [][]string{
 	{"consult"},
 	{"people", "referral/referralcount", "referral/ledger", "certificate"},
 	{"referral/referraltest", "referral/baseline"},
+	{"linkage"},
 	{"consult/consulttest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",

@@ -21,6 +21,7 @@ const (
 	PatientLabels   Right = "patient.labels"   // see and set sensitive labels
 	PatientBreak    Right = "patient.break"    // open without a relation, with a reason
 	PatientAccesses Right = "patient.accesses" // see who looked at a person's record
+	PatientIndex    Right = "patient.index"    // decide who is who: pairs, unmatched statements, linking, parting
 
 	ContractSign Right = "contract.sign"
 	ContractRead Right = "contract.read"
@@ -114,6 +115,8 @@ var rights = map[Right][]grant{
 	PatientLabels:   {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Care}}},
 	PatientBreak:    {{slices.Concat(primary, hospital, []Role{Emergency, OnCall}), []Relation{Any}}},
 	PatientAccesses: {{[]Role{Resident}, []Relation{Self}}, {[]Role{PrivacyOfficer}, []Relation{Any}}, {primary, []Relation{Care}}},
+
+	PatientIndex: {{[]Role{Registration, ReferralCenter, TownshipHead}, []Relation{Own}}, {[]Role{MedicalAffairs}, []Relation{Any}}},
 
 	ContractSign: {{primary, []Relation{Own}}},
 	ContractRead: {{slices.Concat(primary, hospital, []Role{ReferralCenter, MedicalAffairs, AllianceOffice}), []Relation{Own, Care}}, {bureaus, []Relation{Region}}},

@@ -28,6 +28,8 @@ import (
 	"yilian/internal/message"
 	"yilian/internal/organization"
 	"yilian/internal/patient"
+	"yilian/internal/patient/index"
+	"yilian/internal/patient/match"
 	"yilian/internal/policy"
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
@@ -57,6 +59,7 @@ type App struct {
 	Exemptions    *exemption.Service
 	Practitioners *practitioner.Service
 	Patients      *patient.Service
+	Index         *index.Service
 	Accounts      *account.Service
 	Messages      *message.Service
 	Encounters    *encounter.Service
@@ -111,6 +114,9 @@ func (a *App) prepare(ctx context.Context) error {
 		return err
 	}
 	a.assemble()
+	if a.Index.Weights, err = match.Shipped(); err != nil {
+		return fmt.Errorf("load weights of the master index: %w", err)
+	}
 	if err := a.Referrals.Init(); err != nil {
 		return err
 	}
@@ -144,6 +150,7 @@ func (a *App) assemble() {
 	a.Exemptions = &exemption.Service{DB: a.DB, Flow: a.Flow, Book: a.Book}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
+	a.Index = &index.Service{DB: a.DB, Patients: a.Patients, Access: a.Access, Audit: a.Audit}
 	a.Accounts = &account.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Directory: accountDirectory(),
 		Options: account.Options{Idle: time.Duration(a.Config.IdleMinutes) * time.Minute},
@@ -173,6 +180,7 @@ func (a *App) assemble() {
 // periodic registers what runs from time to time, once over all processes.
 func (a *App) periodic() {
 	a.Queue.Every("account.sweep", time.Hour, account.Sweep)
+	a.Queue.Every("patient.sounds", time.Hour, a.Patients.KeepSounds)
 	a.Queue.Every("message.sweep", 24*time.Hour, message.Sweep)
 	a.Queue.Every("calendar.missing", 24*time.Hour, a.missingYear)
 	a.Queue.Title("calendar.missing", "提醒导入工作日历")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"yilian/internal/db"
 )
@@ -108,4 +109,17 @@ func (l *Log) AccessesOf(ctx context.Context, tx *db.Tx, patient string, limit i
 		WHERE patient <> '' AND patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
 		AND self NOT IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND account <> '' AND outcome = 'ok'
 		ORDER BY at DESC, id DESC LIMIT $2`, patient, limit)
+}
+
+// Readers returns the accounts that have read a thing, or opened the record of
+// one of the patients since an instant: who must be told when the thing hung on
+// the wrong person. Residents and the program are left out.
+func Readers(ctx context.Context, tx *db.Tx, objectID string, patients []string, since time.Time) ([]string, error) {
+	query, args := db.Expand(`
+		SELECT DISTINCT account FROM audit_leaf
+		WHERE account <> '' AND self = '' AND outcome = 'ok'
+		  AND ((object_id <> '' AND object_id = $1 AND action LIKE '%.read')
+			OR (patient <> '' AND patient IN ($list) AND action = 'patient.read' AND at >= $2))
+		ORDER BY account`, []any{objectID, since.UnixMilli()}, patients)
+	return db.List(ctx, tx, db.Value[string], query, args...)
 }

@@ -123,7 +123,8 @@ func OfPatient(ctx context.Context, tx *db.Tx, patient string, limit int) ([]Enc
 		SELECT id, version, patient, org, outside_code, outside_name, outside_region, class, started_at, ended_at, department, doctor,
 			first_contact, first_by, leave_way, referral, insurance_kind, insurance_place, total_fen, own_fen, visits, clinical,
 			source, source_key, source_ref, recorded_at, recorded_by, change_reason, voided_at, voided_by, void_reason
-		FROM encounter WHERE patient = $1 AND current AND voided_at IS NULL
+		FROM encounter WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		  AND current AND voided_at IS NULL
 		ORDER BY started_at DESC, id DESC LIMIT $2`, patient, limit)
 	if err != nil {
 		return nil, err
@@ -273,5 +274,6 @@ func FundTotals(ctx context.Context, tx *db.Tx, f Filter) ([]Share, error) {
 // moves when the source merges two of its numbers.
 func Under(ctx context.Context, tx *db.Tx, patient, system string) ([]string, error) {
 	return db.List(ctx, tx, db.Value[string], `
-		SELECT id FROM encounter WHERE patient = $1 AND source = $2 AND current AND voided_at IS NULL ORDER BY id`, patient, system)
+		SELECT id FROM encounter WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+			AND source = $2 AND current AND voided_at IS NULL ORDER BY id`, patient, system)
 }

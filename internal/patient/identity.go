@@ -289,22 +289,54 @@ func facing(ctx context.Context, tx *db.Tx, head, org string) (string, error) {
 	return known[0], nil
 }
 
-// IndexSounds gives up to limit persons after the id `after` the token of the
-// sound of their name, which those entered before the master index lack. It
-// returns where to go on, "" at the end.
-func (s *Service) IndexSounds(ctx context.Context, tx *db.Tx, after string, limit int) (next string, err error) {
-	rows, err := db.List(ctx, tx, readRow, `
-		SELECT id, name, sex, birth_date, id_type, id_sealed, phone_sealed, safe_sealed, safe_how,
-			address, region, ethnic, insurance_kind, insurance_place, deceased_on, resident,
-			version, created_at, changed_at, changed_by
-		FROM patient WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+// soundsMark is the setting that says up to which person the sounds of names
+// are indexed: an id, or "done".
+const soundsMark = "patient.sounds"
+
+// soundsBatch is how many persons one run of KeepSounds does.
+const soundsBatch = 20000
+
+// KeepSounds gives persons who were entered before the master index the token
+// of the sound of their name, some thousands in each run until all have it.
+func (s *Service) KeepSounds(ctx context.Context, tx *db.Tx) error {
+	marks, err := db.List(ctx, tx, db.Value[string], `SELECT value FROM setting WHERE name = $1`, soundsMark)
+	if err != nil {
+		return err
+	}
+	after := ""
+	if len(marks) > 0 {
+		after = marks[0]
+	}
+	if after == "done" {
+		return nil
+	}
+	next, err := s.indexSounds(ctx, tx, after, soundsBatch)
+	if err != nil {
+		return err
+	}
+	if next == "" {
+		next = "done"
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, soundsMark, next)
+	return err
+}
+
+// indexSounds does up to limit persons after an id and returns where to go on,
+// "" at the end.
+func (s *Service) indexSounds(ctx context.Context, tx *db.Tx, after string, limit int) (next string, err error) {
+	type named struct {
+		id, name, region string
+		born             calendar.Date
+	}
+	rows, err := db.List(ctx, tx, func(scan db.Scan) (n named, err error) { return n, scan(&n.id, &n.name, &n.region, &n.born) },
+		`SELECT id, name, region, birth_date FROM patient WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 	if err != nil {
 		return "", err
 	}
 	for _, r := range rows {
-		if sound := soundToken(r.Name); sound != "" {
+		if sound := soundToken(r.name); sound != "" {
 			_, err := tx.Exec(ctx, `INSERT INTO patient_token (token, town, born, patient_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
-				sound, r.Town(), r.BirthDate.Year(), r.ID)
+				sound, townOf(r.region), r.born.Year(), r.id)
 			if err != nil {
 				return "", fmt.Errorf("insert sound token: %w", err)
 			}
@@ -313,5 +345,14 @@ func (s *Service) IndexSounds(ctx context.Context, tx *db.Tx, after string, limi
 	if len(rows) < limit {
 		return "", nil
 	}
-	return rows[len(rows)-1].ID, nil
+	return rows[len(rows)-1].id, nil
+}
+
+// PlaceName is the town and village of a village code in words.
+func PlaceName(ctx context.Context, tx *db.Tx, region string) (string, error) {
+	if region == "" {
+		return "", nil
+	}
+	names, err := placeNames(ctx, tx, []string{region, townOf(region)})
+	return names[townOf(region)] + names[region], err
 }

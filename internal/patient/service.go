@@ -152,24 +152,30 @@ func (s *Service) samePerson(ctx context.Context, tx *db.Tx, form Registration, 
 // Update corrects a person; version is the one the form was opened with.
 func (s *Service) Update(ctx context.Context, actor access.Actor, id string, version int64, form Registration) (Patient, error) {
 	var p Patient
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
 		if err := access.Require(actor, access.PatientRegister, access.Any); err != nil {
 			return err
 		}
 		if _, err := s.Access.Patient(ctx, tx, actor, id, access.Register); err != nil {
 			return err
 		}
-		old, err := getRow(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if old.Version != version {
-			return stale(old.Patient)
-		}
-		p, err = s.update(ctx, tx, actor, old, form)
+		p, err = s.UpdateTx(ctx, tx, actor, id, version, form)
 		return err
 	})
 	return p, err
+}
+
+// UpdateTx is Update in the transaction of a caller that has made the access
+// decision (the identification of an unknown person).
+func (s *Service) UpdateTx(ctx context.Context, tx *db.Tx, actor access.Actor, id string, version int64, form Registration) (Patient, error) {
+	old, err := getRow(ctx, tx, id)
+	if err != nil {
+		return Patient{}, err
+	}
+	if old.Version != version {
+		return Patient{}, stale(old.Patient)
+	}
+	return s.update(ctx, tx, actor, old, form)
 }
 
 func (s *Service) update(ctx context.Context, tx *db.Tx, actor access.Actor, old row, form Registration) (Patient, error) {

@@ -7,6 +7,7 @@ package pinyin
 import (
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	lib "github.com/mozillazg/go-pinyin"
@@ -158,12 +159,21 @@ func common(r rune) string {
 		}
 		return ""
 	}
-	readings := lib.SinglePinyin(r, lib.Args{Style: lib.Normal})
-	if len(readings) == 0 {
-		return ""
+	if known, ok := read.Load(r); ok {
+		return known.(string)
 	}
-	return strings.ReplaceAll(readings[0], "v", "u")
+	reading := ""
+	if readings := lib.SinglePinyin(r, lib.Args{Style: lib.Normal}); len(readings) > 0 {
+		reading = strings.ReplaceAll(readings[0], "v", "u")
+	}
+	read.Store(r, reading)
+	return reading
 }
+
+// read keeps the readings that were looked up: the library takes the tone off
+// with an expression each time, and a million names share a few thousand
+// characters.
+var read sync.Map
 
 func times(lists [][]string, next []string) [][]string {
 	var out [][]string
