@@ -274,6 +274,5 @@ func FundTotals(ctx context.Context, tx *db.Tx, f Filter) ([]Share, error) {
 // moves when the source merges two of its numbers.
 func Under(ctx context.Context, tx *db.Tx, patient, system string) ([]string, error) {
 	return db.List(ctx, tx, db.Value[string], `
-		SELECT id FROM encounter WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
-			AND source = $2 AND current AND voided_at IS NULL ORDER BY id`, patient, system)
+		SELECT id FROM encounter WHERE patient = $1 AND source = $2 AND current AND voided_at IS NULL ORDER BY id`, patient, system)
 }
