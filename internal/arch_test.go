@@ -34,6 +34,7 @@ var ranks = [][]string{
 	{"policy"},
 	{"access"},
 	{"flow", "web/facetest"},
+	{"policy/library"},
 	// 2 registers
 	{"record", "region", "terminology"},
 	{"organization"},

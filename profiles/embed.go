@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed */*.toml
 var FS embed.FS
+
+// Template is what a new profile is written from: words in braces are filled
+// in by `yilian profile new`.
+//
+//go:embed template/profile.toml.tmpl
+var Template string

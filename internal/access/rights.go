@@ -70,6 +70,7 @@ const (
 	AccountApprove Right = "account.approve" // make an administrator's post active
 	AccountPolicy  Right = "account.policy"  // second factor, sessions
 	CalendarManage Right = "calendar.manage"
+	PolicyManage   Right = "policy.manage" // load, activate and withdraw policy profiles
 	JobsManage     Right = "jobs.manage"
 	AuditSearch    Right = "audit.search"
 )
@@ -165,6 +166,7 @@ var rights = map[Right][]grant{
 	AccountApprove: {{[]Role{SecurityAdmin}, []Relation{Any}}},
 	AccountPolicy:  {{[]Role{SecurityAdmin}, []Relation{Any}}},
 	CalendarManage: {{[]Role{SystemAdmin}, []Relation{Any}}},
+	PolicyManage:   {{[]Role{SystemAdmin}, []Relation{Any}}},
 	JobsManage:     {{[]Role{SystemAdmin}, []Relation{Any}}},
 	AuditSearch:    {{[]Role{Auditor, PrivacyOfficer}, []Relation{Any}}},
 }

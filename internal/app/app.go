@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -31,6 +30,7 @@ import (
 	"yilian/internal/patient/index"
 	"yilian/internal/patient/match"
 	"yilian/internal/policy"
+	"yilian/internal/policy/library"
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
 	"yilian/internal/region"
@@ -52,6 +52,7 @@ type App struct {
 	Calendar      *calendar.Calendar
 	Calendars     *calendar.Service
 	Book          *policy.Book
+	Library       *library.Service
 	Access        *access.Control
 	Flow          *flow.Engine
 	Organizations *organization.Service
@@ -78,7 +79,11 @@ type App struct {
 // processes may do this on one PostgreSQL at the same time.
 func Open(ctx context.Context, cfg Config) (*App, error) {
 	cfg = cfg.filled(".")
-	book, err := loadProfiles(cfg.Profiles)
+	shipped, folder, err := ProfileSources(cfg.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	book, err := shipped.With(folder).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -86,23 +91,24 @@ func Open(ctx context.Context, cfg Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Config: cfg, DB: d, Book: book}
+	a := &App{Config: cfg, DB: d, Book: book, Library: &library.Service{DB: d, Book: book, Shipped: shipped, Folder: folder}}
 	if err := a.prepare(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return a, nil
 }
 
-// loadProfiles reads the shipped policy profiles, or those of a folder.
-func loadProfiles(dir string) (*policy.Book, error) {
-	var files fs.FS = profiles.FS
-	if dir != "" {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, errs.Because(err, errs.Invalid, "没有找到政策文件夹 %s（配置文件中的 profiles）", dir)
-		}
-		files = os.DirFS(dir)
+// ProfileSources reads the shipped policy profiles and those of a folder, which
+// take the place of their namesakes; folder "" has none.
+func ProfileSources(dir string) (shipped, folder policy.Sources, err error) {
+	if shipped, err = policy.Read(profiles.FS); err != nil || dir == "" {
+		return shipped, nil, err
 	}
-	return policy.Load(files)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, nil, errs.Because(err, errs.Invalid, "没有找到政策文件夹 %s（配置文件中的 profiles）", dir)
+	}
+	folder, err = policy.Read(os.DirFS(dir))
+	return shipped, folder, err
 }
 
 func (a *App) prepare(ctx context.Context) error {
@@ -116,6 +122,9 @@ func (a *App) prepare(ctx context.Context) error {
 	a.assemble()
 	if a.Index.Weights, err = match.Shipped(); err != nil {
 		return fmt.Errorf("load weights of the master index: %w", err)
+	}
+	if err := a.Library.Init(ctx); err != nil {
+		return err
 	}
 	if err := a.Referrals.Init(); err != nil {
 		return err
@@ -136,6 +145,7 @@ func (a *App) prepare(ctx context.Context) error {
 // assemble builds the modules, lowest first.
 func (a *App) assemble() {
 	a.Audit = audit.New(a.DB, a.Keys)
+	a.Library.Log = a.Audit
 	a.Queue = jobs.New(a.DB)
 	a.Calendar = calendar.New()
 	a.Access = access.New(a.Audit)

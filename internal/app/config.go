@@ -25,7 +25,7 @@ type Config struct {
 	Address     string       `toml:"address"`      // host:port; default 127.0.0.1:8080
 	KeyFile     string       `toml:"key_file"`     // keys, outside the database; default data/yilian.keys
 	Suite       crypto.Suite `toml:"suite"`        // of a new key file: sm (default) or intl
-	Profiles    string       `toml:"profiles"`     // folder of policy profiles; default: the shipped ones
+	Profiles    string       `toml:"profiles"`     // folder of policy profiles, which join the shipped ones or take the place of their namesakes
 	Name        string       `toml:"name"`         // shown beside the mark; default 零陵区
 	IdleMinutes int          `toml:"idle_minutes"` // lock after so long without input; default 15
 	TLS         struct {

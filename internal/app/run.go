@@ -123,6 +123,7 @@ func (a *App) Background(ctx context.Context) (wait func()) {
 	var group sync.WaitGroup
 	for name, run := range map[string]func(context.Context) error{
 		"jobs": a.Queue.Run, "audit": a.Audit.Run, "flow": a.Flow.Follow, "calendar": a.followCalendar,
+		"policy": a.Library.Follow,
 	} {
 		group.Go(func() {
 			if err := run(ctx); err != nil && !errors.Is(err, context.Canceled) {

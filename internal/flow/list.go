@@ -2,10 +2,12 @@ package flow
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/db"
+	"yilian/internal/policy"
 )
 
 // Query selects cases for a worklist. Empty fields do not filter.
@@ -144,4 +146,26 @@ func ByIDs(ctx context.Context, tx *db.Tx, ids []string) ([]Case, error) {
 		}
 	}
 	return out, nil
+}
+
+// Clock is a deadline that open cases of one kind are waiting under.
+type Clock struct {
+	Kind  string
+	Key   string // policy key of the deadline
+	Rule  string // the deadline as it was decided: 1wd
+	Place policy.Place
+	N     int64
+}
+
+// OpenClocks counts the open cases by the deadline that they wait under, so
+// that a change of policy can say what it leaves as it is.
+func OpenClocks(ctx context.Context, tx *db.Tx) ([]Clock, error) {
+	return db.List(ctx, tx, func(scan db.Scan) (c Clock, err error) {
+		var regions string
+		err = scan(&c.Kind, &c.Key, &c.Rule, &regions, &c.Place.Kind, &c.N)
+		c.Place.Regions = strings.Fields(regions)
+		return c, err
+	}, `SELECT kind, due_key, due_rule, place_regions, place_kind, count(*) FROM flow_case
+		WHERE closed_at IS NULL AND due_key <> ''
+		GROUP BY kind, due_key, due_rule, place_regions, place_kind ORDER BY kind, due_key, due_rule, place_regions, place_kind`)
 }

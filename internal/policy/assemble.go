@@ -99,7 +99,7 @@ func assemble(drafts []*draft, f *faults) (*Book, error) {
 	for _, d := range drafts {
 		d.adopt(home, f)
 	}
-	b := &Book{rules: map[string][]binding{}, targets: map[string][]binding{}}
+	b := &contents{rules: map[string][]binding{}, targets: map[string][]binding{}}
 	agree := map[string]agreed{}
 	for _, d := range drafts {
 		d.agree(agree, f)
@@ -123,7 +123,9 @@ func assemble(drafts []*draft, f *faults) (*Book, error) {
 	for _, p := range b.profiles {
 		b.bind(p, home, agree)
 	}
-	return b, nil
+	book := &Book{}
+	book.held.Store(b)
+	return book, nil
 }
 
 // order sorts profiles: the nation, provinces, cities, counties, defaults.
@@ -204,7 +206,7 @@ func (d *draft) agree(all map[string]agreed, f *faults) {
 }
 
 // bind puts the rules and targets of a profile where Resolve finds them.
-func (b *Book) bind(p Profile, home map[string]*draft, agree map[string]agreed) {
+func (b *contents) bind(p Profile, home map[string]*draft, agree map[string]agreed) {
 	for _, c := range p.clauses {
 		base := Answer{
 			Clause: c.ID, ClauseSummary: c.Summary, Section: c.Section, Document: p.Document(),

@@ -105,7 +105,7 @@ type Phase struct {
 
 func gather[T any](b *Book, pick func(Facts) []T) []T {
 	var out []T
-	for _, p := range b.profiles {
+	for _, p := range b.now().profiles {
 		out = append(out, pick(p.facts)...)
 	}
 	return out

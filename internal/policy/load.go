@@ -16,29 +16,59 @@ import (
 	"yilian/internal/errs"
 )
 
-// Load reads every folder of fsys as one profile. It is strict: an unknown
-// field, a bad value or a contradiction inside a profile is an error in
-// Chinese that names file and line. All faults are reported at once.
-func Load(fsys fs.FS) (*Book, error) {
-	dirs, err := fs.ReadDir(fsys, ".")
+// Files are the files of one profile by name: profile.toml, facts.toml.
+type Files map[string]string
+
+// Sources are profiles as text, by the name of their folder.
+type Sources map[string]Files
+
+// Read takes every folder of fsys that holds TOML files.
+func Read(fsys fs.FS) (Sources, error) {
+	names, err := fs.Glob(fsys, "*/*.toml")
 	if err != nil {
 		return nil, fmt.Errorf("read profiles: %w", err)
 	}
+	all := Sources{}
+	for _, name := range names {
+		raw, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, fmt.Errorf("read profile %s: %w", name, err)
+		}
+		dir := path.Dir(name)
+		if all[dir] == nil {
+			all[dir] = Files{}
+		}
+		all[dir][path.Base(name)] = string(raw)
+	}
+	return all, nil
+}
+
+// With returns the sources with those of others in place of their namesakes.
+func (s Sources) With(others Sources) Sources {
+	out := maps.Clone(s)
+	maps.Copy(out, others)
+	return out
+}
+
+// Load reads every folder of fsys as one profile; see Sources.Load.
+func Load(fsys fs.FS) (*Book, error) {
+	all, err := Read(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return all.Load()
+}
+
+// Load makes a book of the profiles. It is strict: an unknown field, a bad
+// value or a contradiction inside a profile is an error in Chinese that names
+// file and line. All faults are reported at once.
+func (s Sources) Load() (*Book, error) {
 	var faults faults
 	var drafts []*draft
-	for _, dir := range dirs {
-		if !dir.IsDir() {
-			continue
-		}
-		d, err := read(fsys, dir.Name(), &faults)
-		if err != nil {
-			return nil, err
-		}
-		if d != nil {
-			drafts = append(drafts, d)
-		}
+	for _, dir := range sortedKeys(s) {
+		drafts = append(drafts, read(dir, s[dir], &faults))
 	}
-	if len(drafts) == 0 && faults.ok() {
+	if len(drafts) == 0 {
 		faults.add("profiles", 0, "没有找到任何政策文件（*.toml）")
 	}
 	if !faults.ok() {
@@ -111,25 +141,15 @@ type draft struct {
 	home    map[string]string // file of each clause
 }
 
-func read(fsys fs.FS, dir string, f *faults) (*draft, error) {
-	names, err := fs.Glob(fsys, dir+"/*.toml")
-	if err != nil {
-		return nil, fmt.Errorf("read profile %s: %w", dir, err)
-	}
-	if len(names) == 0 {
-		return nil, nil
-	}
+func read(dir string, files Files, f *faults) *draft {
 	d := &draft{dir: dir, files: map[string]string{}, home: map[string]string{}}
 	var head *headDoc
 	var headFile string
-	for _, name := range names {
-		raw, err := fs.ReadFile(fsys, name)
-		if err != nil {
-			return nil, fmt.Errorf("read profile %s: %w", name, err)
-		}
-		d.files[name] = string(raw)
+	for _, base := range sortedKeys(files) {
+		name := dir + "/" + base
+		d.files[name] = files[base]
 		var doc document
-		if !decode(name, raw, &doc, f) {
+		if !decode(name, []byte(files[base]), &doc, f) {
 			continue
 		}
 		if doc.Profile != nil {
@@ -144,11 +164,11 @@ func read(fsys fs.FS, dir string, f *faults) (*draft, error) {
 		if f.ok() {
 			f.add(dir, 0, "缺少 [profile]：没有写明这是哪一份文件")
 		}
-		return d, nil
+		return d
 	}
 	d.head(headFile, head, f)
 	d.check(f)
-	return d, nil
+	return d
 }
 
 // decode reads one file strictly; what is wrong goes to the faults.

@@ -7,6 +7,7 @@ package policy
 
 import (
 	"strings"
+	"sync/atomic"
 
 	"yilian/internal/calendar"
 )
@@ -168,20 +169,37 @@ type Place struct {
 	Kind    string
 }
 
-// Book holds all loaded profiles; it never changes after Load.
-type Book struct {
+// Book holds all loaded profiles. What is loaded never changes; Replace puts
+// another whole in its place, and every question is answered from one whole.
+type Book struct{ held atomic.Pointer[contents] }
+
+// contents is one whole set of profiles.
+type contents struct {
 	profiles []Profile
 	rules    map[string][]binding
 	targets  map[string][]binding
 }
 
+var nothing contents
+
+func (b *Book) now() *contents {
+	if c := b.held.Load(); c != nil {
+		return c
+	}
+	return &nothing
+}
+
+// Replace makes b answer from what is loaded in another book. Decisions that
+// were recorded before keep the profile version they name.
+func (b *Book) Replace(with *Book) { b.held.Store(with.now()) }
+
 // Profiles returns the loaded profiles: general before specific, the defaults
 // last.
-func (b *Book) Profiles() []Profile { return append([]Profile(nil), b.profiles...) }
+func (b *Book) Profiles() []Profile { return append([]Profile(nil), b.now().profiles...) }
 
 // Profile returns one profile.
 func (b *Book) Profile(id string) (Profile, bool) {
-	for _, p := range b.profiles {
+	for _, p := range b.now().profiles {
 		if p.ID == id {
 			return p, true
 		}
@@ -191,7 +209,7 @@ func (b *Book) Profile(id string) (Profile, bool) {
 
 // Clause returns a clause of any loaded profile by its permanent id.
 func (b *Book) Clause(id string) (Clause, Profile, bool) {
-	for _, p := range b.profiles {
+	for _, p := range b.now().profiles {
 		if c, ok := p.Clause(id); ok {
 			return c, p, true
 		}
@@ -200,7 +218,7 @@ func (b *Book) Clause(id string) (Clause, Profile, bool) {
 }
 
 // Keys returns every key that some profile sets, sorted.
-func (b *Book) Keys() []string { return sortedKeys(b.rules) }
+func (b *Book) Keys() []string { return sortedKeys(b.now().rules) }
 
 // Covers reports whether an ICD-10 code falls under the entry: one of its
 // prefixes begins the code. An entry without prefixes covers no code; it is

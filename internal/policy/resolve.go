@@ -107,7 +107,7 @@ func binds(all []binding, at Place, day calendar.Date) []binding {
 // later before earlier; the strictest, or all lists joined, where the key says
 // so. It is errs.NotFound when no rule binds.
 func (b *Book) Resolve(key string, at Place, day calendar.Date) (Answer, error) {
-	found := binds(b.rules[key], at, day)
+	found := binds(b.now().rules[key], at, day)
 	if len(found) == 0 {
 		return Answer{}, errs.E(errs.NotFound, "没有适用的政策规定：%s（%s）", key, day)
 	}
@@ -124,7 +124,7 @@ func (b *Book) Resolve(key string, at Place, day calendar.Date) (Answer, error) 
 // Binding returns every rule of a key that binds, the most specific first, so
 // that a screen can show what was considered.
 func (b *Book) Binding(key string, at Place, day calendar.Date) []Answer {
-	found := binds(b.rules[key], at, day)
+	found := binds(b.now().rules[key], at, day)
 	out := make([]Answer, len(found))
 	for i, f := range found {
 		out[i] = f.answer
@@ -135,7 +135,7 @@ func (b *Book) Binding(key string, at Place, day calendar.Date) []Answer {
 // Target returns the target of an indicator that binds, by the same order as
 // Resolve; scope narrows it ("" is the whole).
 func (b *Book) Target(indicator, scope string, at Place, day calendar.Date) (TargetAnswer, error) {
-	found := binds(b.targets[indicator+"/"+scope], at, day)
+	found := binds(b.now().targets[indicator+"/"+scope], at, day)
 	if len(found) == 0 {
 		return TargetAnswer{}, errs.E(errs.NotFound, "没有适用的指标目标：%s（%s）", indicator, day)
 	}
@@ -146,8 +146,9 @@ func (b *Book) Target(indicator, scope string, at Place, day calendar.Date) (Tar
 // indicator and scope, ordered by clause.
 func (b *Book) Targets(at Place, day calendar.Date) []TargetAnswer {
 	var out []TargetAnswer
-	for _, key := range sortedKeys(b.targets) {
-		if found := binds(b.targets[key], at, day); len(found) > 0 {
+	targets := b.now().targets
+	for _, key := range sortedKeys(targets) {
+		if found := binds(targets[key], at, day); len(found) > 0 {
 			out = append(out, targetAnswer(found[0]))
 		}
 	}

@@ -3,9 +3,7 @@
 package policyweb
 
 import (
-	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"yilian/internal/errs"
@@ -88,19 +86,4 @@ func kindTitle(kind string) string {
 		return kind
 	}
 	return title
-}
-
-// targetText writes a target as a sentence.
-func targetText(t policy.Target) string {
-	sign := map[string]string{">=": "不低于", "<=": "不高于", "=": "达到", ">": "高于", "<": "低于"}[t.Op]
-	unit := map[string]string{"percent": "%", "count": " 个", "day": " 天", "month": " 个月", "year": " 年", "event": " 次", "yuan": " 元"}[t.Unit]
-	what := map[string]string{"growth": "增幅", "change": "变化"}[t.Measure]
-	s := fmt.Sprintf("%s%s %s%s", what, sign, strconv.FormatFloat(t.Value, 'f', -1, 64), unit)
-	if t.Baseline != "" {
-		s += "（与" + map[bool]string{true: "上一年", false: " " + t.Baseline + " "}[t.Baseline == "previous_year"] + "相比）"
-	}
-	if t.By != "" {
-		s += "，" + string(t.By) + " 前"
-	}
-	return s
 }
