@@ -30,6 +30,7 @@ var commands = []command{
 	{"restore", "--config FILE | --data DIR  --from FILE", "恢复到空数据库，并校验审计链", restore},
 	{"audit", "verify --config FILE | --data DIR", "校验审计链", auditVerify},
 	{"keys", "rotate --config FILE | --data DIR", "更换加密密钥（旧密钥仍可解密旧内容）", keysRotate},
+	{"profile", "new --id --code --title --issuer --region [--to DIR] | check --dir DIR", "写一份地区政策文件；检查它会改变什么", profile},
 	{"bench", "patient [--n 600000] [--db FILE|postgres://…]", "测量检索速度", bench},
 }
 

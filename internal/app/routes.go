@@ -76,7 +76,7 @@ func (a *App) routes() {
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
-	policyweb.Routes(site, a.Book)
+	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library}).Routes(site)
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"yilian/internal/db"
 )
@@ -233,4 +234,43 @@ func Line(ctx context.Context, tx *db.Tx, code string) ([]Region, error) {
 		return nil, err
 	}
 	return line, nil
+}
+
+// names are the embedded divisions by code, unpacked once.
+var names = sync.OnceValue(func() map[string]string {
+	all, err := Known()
+	if err != nil {
+		panic("region: " + err.Error()) // embedded, seen by tests
+	}
+	m := make(map[string]string, len(all))
+	for _, r := range all {
+		m[r.Code] = r.Name
+	}
+	return m
+})
+
+// NameOf is the name of an embedded division, whether an installation holds it
+// or not; the code itself when there is none such.
+func NameOf(code string) string {
+	if n, ok := names()[code]; ok {
+		return n
+	}
+	return code
+}
+
+// FullName is the name of a division with those above it up to the province:
+// 湖南省永州市零陵区.
+func FullName(code string) string {
+	if code == CN {
+		return "全国"
+	}
+	var parts []string
+	for c := code; c != "" && c != CN; _, c = place(c) {
+		parts = append(parts, NameOf(c))
+		if len(c) == 2 {
+			break
+		}
+	}
+	slices.Reverse(parts)
+	return strings.Join(parts, "")
 }

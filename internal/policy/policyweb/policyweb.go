@@ -6,25 +6,39 @@ import (
 	"net/http"
 	"strings"
 
+	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/policy"
+	"yilian/internal/policy/library"
+	"yilian/internal/region"
 	"yilian/internal/web"
 )
 
-// Routes adds the pages of the policy documents and their entry in the menu.
-// Everybody who is signed in may read them.
-func Routes(site *web.Site, book *policy.Book) {
+// Pages shows what is loaded and how it is answered.
+type Pages struct {
+	DB      *db.DB
+	Book    *policy.Book
+	Library *library.Service // nil: profiles are not loaded while the program runs
+}
+
+// Routes adds the pages of the policy documents and their entries in the menu.
+// Everybody who is signed in may read the documents; loading one needs
+// policy.manage.
+func (p *Pages) Routes(site *web.Site) {
 	site.Menu(web.Item{Group: "政策与日历", Title: "政策文件", Icon: "book", Path: "/policy", Order: 810})
 	site.Handle("GET /policy", func(w http.ResponseWriter, r *http.Request) error {
-		return web.Render(w, r, http.StatusOK, listPage(book.Profiles()))
+		return web.Render(w, r, http.StatusOK, listPage(p.Book.Profiles(), mayManage(r.Context())))
 	})
 	site.Handle("GET /policy/{profile}", func(w http.ResponseWriter, r *http.Request) error {
-		p, ok := book.Profile(r.PathValue("profile"))
+		one, ok := p.Book.Profile(r.PathValue("profile"))
 		if !ok {
 			return errs.E(errs.NotFound, "没有载入这份政策文件：%s", r.PathValue("profile"))
 		}
-		return web.Render(w, r, http.StatusOK, profilePage(p))
+		return web.Render(w, r, http.StatusOK, profilePage(one))
 	})
+	if p.Library != nil {
+		p.packageRoutes(site)
+	}
 }
 
 // where says for whom a profile is in force.
@@ -35,7 +49,7 @@ func where(p policy.Profile) string {
 	case "CN":
 		return "全国"
 	}
-	return "行政区划 " + p.Jurisdiction
+	return region.FullName(p.Jurisdiction)
 }
 
 func period(from, to string) string {
@@ -63,7 +77,7 @@ func scope(r policy.Rule) string {
 		parts = append(parts, "限"+strings.Join(names, "、"))
 	}
 	if r.Region != "" {
-		parts = append(parts, "限行政区划 "+r.Region)
+		parts = append(parts, "限"+region.FullName(r.Region))
 	}
 	if s := period(string(r.ValidFrom), string(r.ValidTo)); s != "" {
 		parts = append(parts, s)

@@ -18,12 +18,12 @@ func setup(t *testing.T) *facetest.Face {
 		t.Fatal(err)
 	}
 	f := facetest.New(t, dbtest.SQLite(t), access.Actor{Account: "a", Role: string(access.VillageDoctor)})
-	Routes(f.Site, book)
+	(&Pages{Book: book}).Routes(f.Site)
 	return f
 }
 
 func TestListOfDocuments(t *testing.T) {
-	setup(t).See("/policy", "国办发〔2017〕32号", "全国", "行政区划 431102", "产品默认", "/policy/lingling")
+	setup(t).See("/policy", "国办发〔2017〕32号", "全国", "湖南省永州市零陵区", "产品默认", "/policy/lingling")
 }
 
 func TestDocumentShowsClausesRulesAndTargets(t *testing.T) {

@@ -1,6 +1,11 @@
 package policyweb
 
-import "strings"
+import (
+	"strings"
+
+	"yilian/internal/policy/library"
+	"yilian/internal/region"
+)
 
 // keyTitles are the Chinese names of what a rule or a target is about. A key
 // that is not here is named by its parts (title).
@@ -179,6 +184,9 @@ var partTitles = map[string]string{
 	"valid": "有效期", "village": "村卫生室", "warning": "提前提醒", "withdraw": "撤回",
 }
 
+// Words are the names that screens and the command line use.
+var Words = library.Words{Key: title, Kind: kindTitle, Value: said, Region: place}
+
 // title is the name of a rule or target on the page.
 func title(key string) string {
 	if t, ok := keyTitles[key]; ok {
@@ -252,4 +260,12 @@ func said(text string) string {
 		return t
 	}
 	return strings.NewReplacer("{lead}", "〔牵头单位〕", "{member}", "〔成员单位〕").Replace(text)
+}
+
+// place names the region of a change; "" is everywhere.
+func place(code string) string {
+	if code == "" {
+		return "各地"
+	}
+	return region.FullName(code)
 }
