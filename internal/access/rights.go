@@ -71,6 +71,7 @@ const (
 	AccountPolicy  Right = "account.policy"  // second factor, sessions
 	CalendarManage Right = "calendar.manage"
 	PolicyManage   Right = "policy.manage" // load, activate and withdraw policy profiles
+	PolicyFollow   Right = "policy.follow" // see which clauses are answered and who is not in yet
 	JobsManage     Right = "jobs.manage"
 	AuditSearch    Right = "audit.search"
 )
@@ -167,6 +168,7 @@ var rights = map[Right][]grant{
 	AccountPolicy:  {{[]Role{SecurityAdmin}, []Relation{Any}}},
 	CalendarManage: {{[]Role{SystemAdmin}, []Relation{Any}}},
 	PolicyManage:   {{[]Role{SystemAdmin}, []Relation{Any}}},
+	PolicyFollow:   {{slices.Concat(bureaus, []Role{AllianceOffice, MedicalAffairs, TownshipHead, Insurer, SystemAdmin}), []Relation{Any}}},
 	JobsManage:     {{[]Role{SystemAdmin}, []Relation{Any}}},
 	AuditSearch:    {{[]Role{Auditor, PrivacyOfficer}, []Relation{Any}}},
 }
