@@ -171,7 +171,7 @@ var partTitles = map[string]string{
 	"completed": "已回转", "consent": "知情同意", "consult": "咨询", "contract": "签约居民", "contracted": "签约患者",
 	"days": "天数", "decline": "退回", "decline_down": "退回下转", "declined": "已退回", "defer": "暂缓",
 	"deferred": "已暂缓", "discard": "作废草稿", "discharge": "距预计出院", "divert": "改送", "down": "下转",
-	"draft": "草稿", "emergency": "急诊", "end": "结束", "escalate": "上报", "escalation": "超时上报", "flow": "办理",
+	"draft": "草稿", "emergency": "急诊", "encounter": "就诊", "end": "结束", "escalate": "上报", "escalation": "超时上报", "flow": "办理",
 	"follow": "随访", "grace": "宽限", "hold": "暂留", "horizon": "放号", "hours": "时间", "hypertension": "高血压",
 	"in_care": "诊疗中", "in_review": "待审核", "indication": "指征", "inpatient": "住院", "keep": "保留",
 	"lane": "急救通道", "link": "一次性链接", "method": "方式", "missed": "未到", "more_info": "待补充", "next": "换下一位值班人",
