@@ -1,6 +1,11 @@
 package search
 
-import "yilian/internal/fhir/spec"
+import (
+	"slices"
+	"strings"
+
+	"yilian/internal/fhir/spec"
+)
 
 // Query is a search request that has been understood.
 type Query struct {
@@ -17,7 +22,6 @@ type Query struct {
 	Total       Total
 	Summary     Summary
 	Elements    []string // of _elements, names of top-level elements
-	Contained   bool     // never true: _contained other than false is refused
 	Format      string   // of _format
 	Pretty      bool
 	Own         map[string]string // parameters that Options.Own names (paging)
@@ -171,7 +175,7 @@ type SetTerm struct{ URL string }
 // fulfil them all.
 type CompositeTerm struct{ Parts []Term }
 
-// NearTerm looks for places near another.
+// NearTerm looks for places at most so many meters from another.
 type NearTerm struct {
 	Position
 	Meters float64
@@ -190,8 +194,8 @@ func (NearTerm) term()      {}
 
 // Include is one _include or _revinclude.
 type Include struct {
-	Source  string // type that holds the reference; * for _include=*
-	Param   *Param // nil for all references (Source:* or *)
+	Source  string // type that holds the reference, empty for any (_include=*)
+	Param   *Param // nil for every reference of the source
 	Target  string // type pointed at, empty for any
 	Iterate bool
 }
@@ -292,10 +296,10 @@ type Param struct {
 // Lookup returns the compiled parameter with a code for a type of resource, nil
 // if there is none.
 func Lookup(resourceType, code string) *Param {
-	for _, p := range Params(resourceType) {
-		if p.Code == code {
-			return p
-		}
+	all := Params(resourceType)
+	i, ok := slices.BinarySearchFunc(all, code, func(p *Param, code string) int { return strings.Compare(p.Code, code) })
+	if !ok {
+		return nil
 	}
-	return nil
+	return all[i]
 }
