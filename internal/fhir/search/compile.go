@@ -234,14 +234,16 @@ func (c *compiler) field(name string) error {
 	return nil
 }
 
-// narrow keeps the keys of one type. In R4 `as` stands also on elements that
-// repeat, where it can only mean ofType; a type is written without regard to
-// case (DateTime).
+// narrow keeps the keys of one type and of those that derive from it. In R4 `as`
+// stands also on elements that repeat, where it can only mean ofType.
 func (c *compiler) narrow(typ string) {
+	if typ == "DateTime" { // as R4 writes it once
+		typ = "dateTime"
+	}
 	last := &c.steps[len(c.steps)-1]
 	var keep []spec.Property
 	for _, k := range last.keys {
-		if strings.EqualFold(k.Ref.Type.Name, typ) {
+		if k.Ref.Type.Is(typ) {
 			keep = append(keep, k)
 		}
 	}

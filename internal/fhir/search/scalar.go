@@ -127,7 +127,7 @@ func withFraction(t time.Time, digits string, length int) (Period, bool) {
 // a space.
 func splitZone(s string) (body string, zone *time.Location, ok bool) {
 	if body, ok = strings.CutSuffix(s, "Z"); ok {
-		return body, time.UTC, true
+		return body, time.UTC, len(body) > 10
 	}
 	i := len(s) - 6
 	if i < 11 || s[i] != '+' && s[i] != '-' && s[i] != ' ' {
