@@ -50,7 +50,7 @@ var ranks = [][]string{
 	{"contract", "consent", "rescue", "schedule", "calls"},
 	{"referral", "attribution"},
 	{"consult"},
-	{"people", "referral/referralcount", "referral/ledger", "certificate"},
+	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},
 	{"referral/referraltest", "referral/baseline"},
 	{"linkage"},
 	{"consult/consulttest"},

@@ -57,6 +57,8 @@ const (
 	ExemptionApply  Right = "exemption.apply"  // ask for an exception
 	ExemptionDecide Right = "exemption.decide" // consent to an exception or refuse it
 	ExemptionRead   Right = "exemption.read"   // the register of exceptions
+	ExchangeManage  Right = "exchange.manage"  // messages and files of other systems: see what waits, mend, play again, import
+	ExchangeCount   Right = "exchange.count"   // see how many came and wait, without their contents
 
 	OrganizationEdit Right = "organization.edit"
 	RosterEdit       Right = "roster.edit"
@@ -154,6 +156,8 @@ var rights = map[Right][]grant{
 	ExemptionApply:  {{[]Role{AllianceOffice}, []Relation{Own}}},
 	ExemptionDecide: {{[]Role{BureauCity, BureauProvince}, []Relation{Own}}},
 	ExemptionRead:   {{slices.Concat([]Role{AllianceOffice}, bureaus), []Relation{Own}}},
+	ExchangeManage:  {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}},
+	ExchangeCount:   {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 
 	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},

@@ -21,6 +21,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/encounter"
 	"yilian/internal/errs"
+	"yilian/internal/exchange"
 	"yilian/internal/exemption"
 	"yilian/internal/flow"
 	"yilian/internal/jobs"
@@ -32,6 +33,7 @@ import (
 	"yilian/internal/policy"
 	"yilian/internal/policy/library"
 	"yilian/internal/practitioner"
+	"yilian/internal/record"
 	"yilian/internal/referral"
 	"yilian/internal/region"
 	"yilian/internal/schedule"
@@ -71,7 +73,11 @@ type App struct {
 	Calls         *calls.Service
 	Certificates  *certificate.Service
 	Consults      *consult.Service
+	Record        *record.Store
+	Exchange      *exchange.Service
 	Site          *web.Site
+
+	mllp *exchange.Listener // nil: not configured
 }
 
 // Open reads profiles, opens and migrates the database, loads or makes the
@@ -138,6 +144,9 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.seed(ctx); err != nil {
 		return err
 	}
+	if err := a.preparePeers(ctx); err != nil {
+		return err
+	}
 	a.routes()
 	return nil
 }
@@ -184,6 +193,11 @@ func (a *App) assemble() {
 	a.Calls = &calls.Service{DB: a.DB, Keys: a.Keys, Audit: a.Audit, Calendar: a.Calendar, Queue: a.Queue}
 	a.Calls.Init()
 	a.Certificates = &certificate.Service{DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Referrals: a.Referrals}
+	a.Record = &record.Store{DB: a.DB, Keys: a.Keys}
+	a.Exchange = &exchange.Service{
+		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Access: a.Access, Patients: a.Patients, Encounters: a.Encounters, Referrals: a.Referrals,
+		Record: a.Record,
+	}
 	a.periodic()
 }
 

@@ -16,6 +16,7 @@ import (
 	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/exchange"
 )
 
 // Config is the configuration file of `yilian serve`. Zero values are usable:
@@ -32,6 +33,15 @@ type Config struct {
 		Certificate string `toml:"certificate"`
 		Key         string `toml:"key"`
 	} `toml:"tls"`
+
+	// MLLP takes HL7 v2 messages of hospital systems; without an address nobody
+	// listens.
+	MLLP struct {
+		Address     string                `toml:"address"` // host:port, for example 0.0.0.0:2575
+		Certificate string                `toml:"certificate"`
+		Key         string                `toml:"key"`
+		Peers       []exchange.PeerConfig `toml:"peers"`
+	} `toml:"mllp"`
 
 	Demo    bool      `toml:"-"` // demonstration data; shows a banner
 	Founded time.Time `toml:"-"` // when reference data counts as known; zero: now
@@ -51,7 +61,7 @@ func LoadConfig(path string) (Config, error) {
 		return Config{}, configError(path, err)
 	}
 	base := filepath.Dir(path)
-	for _, p := range []*string{&c.KeyFile, &c.Profiles, &c.TLS.Certificate, &c.TLS.Key} {
+	for _, p := range []*string{&c.KeyFile, &c.Profiles, &c.TLS.Certificate, &c.TLS.Key, &c.MLLP.Certificate, &c.MLLP.Key} {
 		*p = beside(base, *p)
 	}
 	if c.Database != "" && !strings.Contains(c.Database, "://") {
@@ -95,6 +105,12 @@ func (c Config) check(path string) error {
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		f.Add("tls", "配置文件 %s：tls.certificate 与 tls.key 要一起填写", path)
+	}
+	if (c.MLLP.Certificate == "") != (c.MLLP.Key == "") {
+		f.Add("mllp", "配置文件 %s：mllp.certificate 与 mllp.key 要一起填写", path)
+	}
+	if c.MLLP.Address == "" && len(c.MLLP.Peers) > 0 {
+		f.Add("mllp", "配置文件 %s：写了 mllp.peers，还要写 mllp.address", path)
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 240 {
 		f.Add("idle_minutes", "配置文件 %s：idle_minutes 应在 1 到 240 之间", path)

@@ -30,6 +30,10 @@ func (a *App) Serve(ctx context.Context, ready func(addr string)) error {
 	if err != nil {
 		return err
 	}
+	messages, err := a.listenMLLP()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
 	wait := a.Background(background)
 	defer func() { endBackground(); wait() }()
@@ -43,10 +47,11 @@ func (a *App) Serve(ctx context.Context, ready func(addr string)) error {
 		IdleTimeout:       3 * time.Minute,
 	}
 	server.RegisterOnShutdown(endStreams)
+	waitMessages := a.serveMLLP(ctx, messages)
 	stopped := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		stopped <- shutdown(server)
+		stopped <- errors.Join(waitMessages(), shutdown(server))
 	}()
 	ready(listener.Addr().String())
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

@@ -116,14 +116,16 @@ func BySource(ctx context.Context, tx *db.Tx, system, key string) (Encounter, bo
 	return list[0], true, err
 }
 
-// OfPatient returns the encounters of a person, the newest first, at most
-// limit. The caller has decided that the actor may see them (access.Patient).
+// OfPatient returns the encounters of a person, under whichever of his
+// identities they were recorded, the newest first, at most limit. The
+// caller has decided that the actor may see them (access.Patient).
 func OfPatient(ctx context.Context, tx *db.Tx, patient string, limit int) ([]Encounter, error) {
 	list, err := db.List(ctx, tx, read, `
 		SELECT id, version, patient, org, outside_code, outside_name, outside_region, class, started_at, ended_at, department, doctor,
 			first_contact, first_by, leave_way, referral, insurance_kind, insurance_place, total_fen, own_fen, visits, clinical,
 			source, source_key, source_ref, recorded_at, recorded_by, change_reason, voided_at, voided_by, void_reason
-		FROM encounter WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
+		FROM encounter
+		WHERE patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
 		  AND current AND voided_at IS NULL
 		ORDER BY started_at DESC, id DESC LIMIT $2`, patient, limit)
 	if err != nil {
@@ -268,11 +270,4 @@ func FundTotals(ctx context.Context, tx *db.Tx, f Filter) ([]Share, error) {
 		WHERE e.current AND e.voided_at IS NULL AND e.counted_on >= $1 AND e.counted_on <= $2
 		  AND (CAST($3 AS TEXT) = '' OR e.org = $3) AND (CAST($4 AS TEXT) = '' OR e.class = $4)
 		GROUP BY f.kind ORDER BY f.kind`, string(f.From), string(f.To), f.Org, string(f.Class))
-}
-
-// Under returns the ids of a person's encounters that one source recorded: what
-// moves when the source merges two of its numbers.
-func Under(ctx context.Context, tx *db.Tx, patient, system string) ([]string, error) {
-	return db.List(ctx, tx, db.Value[string], `
-		SELECT id FROM encounter WHERE patient = $1 AND source = $2 AND current AND voided_at IS NULL ORDER BY id`, patient, system)
 }
