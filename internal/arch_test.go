@@ -44,8 +44,8 @@ var ranks = [][]string{
 	{"patient/index"},
 	// 3 alliance
 	{"exemption"},
-	{"alliance"},
-	{"alliance/alliancetest"},
+	{"alliance", "grid/partition"},
+	{"alliance/alliancetest", "grid"},
 	// 4 care
 	{"contract", "consent", "rescue", "schedule", "calls"},
 	{"referral", "attribution"},
@@ -58,7 +58,8 @@ var ranks = [][]string{
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb"},
+		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
+		"grid/gridweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

@@ -66,6 +66,9 @@ const (
 	BedEdit          Right = "bed.edit"      // beds offered for referrals
 	MessageRead      Right = "message.read"
 
+	GridRead Right = "grid.read" // see how a region is laid out
+	GridEdit Right = "grid.edit" // plan, adopt, enter populations and boundaries
+
 	AccountCreate  Right = "account.create"
 	AccountLock    Right = "account.lock"
 	AccountReset   Right = "account.reset"
@@ -164,6 +167,9 @@ var rights = map[Right][]grant{
 	ScheduleEdit:     {{[]Role{DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},
 	BedEdit:          {{[]Role{BedManager, ReferralCenter}, []Relation{Own}}},
 	MessageRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
+
+	GridRead: {{bureaus, []Relation{Region}}, {[]Role{AllianceOffice, TownshipHead, MedicalAffairs}, []Relation{Region}}},
+	GridEdit: {{bureaus, []Relation{Region}}},
 
 	AccountCreate:  {{[]Role{SystemAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
 	AccountLock:    {{[]Role{SecurityAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},

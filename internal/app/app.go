@@ -24,6 +24,7 @@ import (
 	"yilian/internal/exchange"
 	"yilian/internal/exemption"
 	"yilian/internal/flow"
+	"yilian/internal/grid"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
 	"yilian/internal/organization"
@@ -60,6 +61,7 @@ type App struct {
 	Organizations *organization.Service
 	Alliances     *alliance.Service
 	Exemptions    *exemption.Service
+	Grids         *grid.Service
 	Practitioners *practitioner.Service
 	Patients      *patient.Service
 	Index         *index.Service
@@ -167,6 +169,7 @@ func (a *App) assemble() {
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
 	a.Exemptions = &exemption.Service{DB: a.DB, Flow: a.Flow, Book: a.Book}
+	a.Grids = &grid.Service{DB: a.DB, Log: a.Audit, Policy: a.Book}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Index = &index.Service{DB: a.DB, Patients: a.Patients, Access: a.Access, Audit: a.Audit}

@@ -20,6 +20,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/exemption"
 	"yilian/internal/flow"
+	"yilian/internal/grid/gridweb"
 	"yilian/internal/home"
 	"yilian/internal/jobs/jobsweb"
 	"yilian/internal/message"
@@ -76,6 +77,7 @@ func (a *App) routes() {
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
+	gridweb.Routes(site, a.Grids)
 	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library}).Routes(site)
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
