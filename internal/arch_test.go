@@ -28,6 +28,7 @@ var ranks = [][]string{
 	{"db/dbtest"},
 	{"jobs", "web", "fhir/spec", "fhir/spec/generate"},
 	{"fhir/search"},
+	{"fhir/valid"},
 	{"web/webtest"},
 	// 1 kernel
 	{"calendar", "audit"},

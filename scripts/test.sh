@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test on both databases and in the browser. Installs what the
-# tests need (PostgreSQL, Chromium, Chinese fonts) from Debian's packages when
-# it is missing, and starts a PostgreSQL of its own on the loopback address.
+# tests need (PostgreSQL, Chromium, Chinese fonts, Node) from Debian's packages
+# when it is missing, and starts a PostgreSQL of its own on the loopback address.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export GOFLAGS=
@@ -13,11 +13,23 @@ need=()
 [ -n "$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null)" ] || need+=(postgresql)
 command -v chromium >/dev/null || need+=(chromium)
 fc-list 2>/dev/null | grep -qi "noto sans cjk" || need+=(fonts-noto-cjk fontconfig)
+command -v node >/dev/null || need+=(nodejs)
+command -v npm >/dev/null || need+=(npm)
 if [ ${#need[@]} -gt 0 ]; then
   echo "installing: ${need[*]}"
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 fi
+
+# What others have written and our tests hold themselves against, from npm at
+# exact versions, in a cache outside the tree.
+npm_packages=(
+  fhirpath@5.1.1                # HL7's FHIRPath, against which search values are compared
+  hl7.fhir.r4.examples@4.0.1    # all official examples and definitions of FHIR R4
+)
+export TEST_FHIR_PACKAGES="${XDG_CACHE_HOME:-$HOME/.cache}/yilian/npm"
+mkdir -p "$TEST_FHIR_PACKAGES"
+npm install --prefix "$TEST_FHIR_PACKAGES" --prefer-offline --no-audit --no-fund --loglevel=error "${npm_packages[@]}" >/dev/null
 
 # A PostgreSQL for this run only, in a folder that disappears with it.
 pgbin=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)

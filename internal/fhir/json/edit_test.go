@@ -46,7 +46,10 @@ func TestSpliceOfAPartOfABundle(t *testing.T) {
 
 // What goes in comes out, but for what the store sets.
 func TestSpliceKeepsExamples(t *testing.T) {
-	for file, b := range examples(t) {
+	everyExample(t, func(file string, b []byte) {
+		if file == "package.json" {
+			return
+		}
 		got, err := Splice(parse(t, string(b)).Root(), stamp)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +63,7 @@ func TestSpliceKeepsExamples(t *testing.T) {
 				t.Errorf("%s: %s changed", file, name)
 			}
 		}
-	}
+	})
 }
 
 func TestPatch(t *testing.T) {
