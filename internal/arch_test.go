@@ -58,7 +58,7 @@ var ranks = [][]string{
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
-		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
+		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"grid/gridweb"},
 	{"home"},

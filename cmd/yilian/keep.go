@@ -9,7 +9,6 @@ import (
 
 	"yilian/internal/app"
 	"yilian/internal/errs"
-	"yilian/internal/people"
 )
 
 func backup(ctx context.Context, args []string) error {
@@ -78,32 +77,4 @@ func keysRotate(ctx context.Context, args []string) error {
 	}
 	fmt.Printf("已启用新密钥，%d 位患者的号码已用新密钥重新加密。请重启服务进程，并重新保存密钥文件 %s\n", n, cfg.KeyFile)
 	return nil
-}
-
-func bench(ctx context.Context, args []string) error {
-	if len(args) == 0 || args[0] != "patient" {
-		return errs.E(errs.Invalid, "用法：yilian bench patient [--n 600000] [--db FILE|postgres://…]")
-	}
-	n, queries, target := 0, 0, ""
-	err := options("bench patient", args[1:], func(fs *flag.FlagSet) {
-		fs.IntVar(&n, "n", 600_000, "")
-		fs.IntVar(&queries, "queries", 2000, "")
-		fs.StringVar(&target, "db", "data/bench/yilian.db", "")
-	})
-	if err != nil {
-		return err
-	}
-	if n < 1 || queries < 1 {
-		return errs.E(errs.Invalid, "--n 和 --queries 至少 1")
-	}
-	d, keys, err := app.OpenBench(ctx, target)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	report, err := people.Bench(ctx, d, keys, n, queries)
-	if err != nil {
-		return err
-	}
-	return report.Print(os.Stdout)
 }

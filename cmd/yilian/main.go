@@ -31,7 +31,7 @@ var commands = []command{
 	{"audit", "verify --config FILE | --data DIR", "校验审计链", auditVerify},
 	{"keys", "rotate --config FILE | --data DIR", "更换加密密钥（旧密钥仍可解密旧内容）", keysRotate},
 	{"profile", "new --id --code --title --issuer --region [--to DIR] | check --dir DIR", "写一份地区政策文件；检查它会改变什么", profile},
-	{"bench", "patient [--n 600000] [--db FILE|postgres://…]", "测量检索速度", bench},
+	{"bench", "patient|mpi [--n 600000] [--db FILE|postgres://…]", "测量检索速度；主索引的准确率和速度", bench},
 }
 
 func main() {

@@ -26,6 +26,7 @@ import (
 	"yilian/internal/message"
 	"yilian/internal/message/messageweb"
 	"yilian/internal/organization/organizationweb"
+	"yilian/internal/patient/indexweb"
 	"yilian/internal/patient/patientweb"
 	"yilian/internal/policy/policyweb"
 	"yilian/internal/practitioner/practitionerweb"
@@ -72,7 +73,8 @@ func (a *App) routes() {
 	scheduleweb.Routes(site, a.Schedules)
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
-	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection)
+	indexweb.Routes(site, a.Index)
+	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))
 	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)

@@ -145,6 +145,9 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.offer(ctx); err != nil {
 		return fmt.Errorf("demo schedules: %w", err)
 	}
+	if err := s.identities(ctx); err != nil {
+		return fmt.Errorf("demo identities: %w", err)
+	}
 	s.at(s.now)
 	if err := s.visits(ctx); err != nil {
 		return fmt.Errorf("demo visits: %w", err)

@@ -120,6 +120,7 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, actor access.Actor, st S
 	if err != nil {
 		return "", err
 	}
+	st.Name = e.Name
 	sealed, err := s.Patients.SealStatement(id, st.Statement)
 	if err != nil {
 		return "", err

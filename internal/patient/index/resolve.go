@@ -315,3 +315,35 @@ func (s *Service) IdentitiesOf(ctx context.Context, tx *db.Tx, id string) ([]Ide
 	}
 	return list, err
 }
+
+// Born registers a newborn through its mother, at the desk of the actor's
+// institution.
+func (s *Service) Born(ctx context.Context, actor access.Actor, st Stated) (id string, err error) {
+	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := access.Require(actor, access.PatientRegister, access.Any); err != nil {
+			return err
+		}
+		if _, err := s.Access.Patient(ctx, tx, actor, st.Mother, access.Register); err != nil {
+			return err
+		}
+		today := calendar.DateOf(tx.Now)
+		var f errs.Form
+		if st.Sex != patient.Male && st.Sex != patient.Female {
+			f.Add("sex", "请选择新生儿的性别")
+		}
+		if day, err := calendar.ParseDate(st.BirthDate); err != nil || day > today || day < today.AddDays(-366) {
+			f.Add("birth_date", "请填写一年以内的出生日期，例如 %s", today)
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		st.Source = actor.Org
+		a, err := s.Attach(ctx, tx, actor, st)
+		id = a.Patient
+		if err == nil && id == "" {
+			err = errs.E(errs.Invalid, "%s", a.Reason.Title())
+		}
+		return err
+	})
+	return id, err
+}

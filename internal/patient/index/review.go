@@ -278,3 +278,66 @@ func (s *Service) settleReviews(ctx context.Context, tx *db.Tx, actor access.Act
 	}
 	return nil
 }
+
+// Ask sets two registered patients before the actor who doubts that they are
+// two, and returns the pair.
+func (s *Service) Ask(ctx context.Context, actor access.Actor, a, b string) (id string, err error) {
+	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
+		if err := access.Require(actor, access.PatientIndex, access.Own); err != nil {
+			return err
+		}
+		if same, err := access.IsSame(ctx, tx, a, b); err != nil || same {
+			if err == nil {
+				err = errs.E(errs.Conflict, "这两份档案已经是同一居民，不需要再比对")
+			}
+			return err
+		}
+		l, err := s.weigh(ctx, tx, a, b)
+		if err != nil {
+			return err
+		}
+		evidence, err := encode(l.Parts)
+		if err != nil {
+			return err
+		}
+		ids, err := db.List(ctx, tx, db.Value[string], `
+			INSERT INTO patient_review (id, a, b, org_a, org_b, bits, evidence, found_at, later_at, later_note, version, decision, decided_by)
+			VALUES ($1, $2, $3, $4, $4, $5, $6, $7, 0, '', 1, '', '')
+			ON CONFLICT (a, b) DO UPDATE SET decision = '', decided_at = NULL, decided_by = '', later_at = 0, bits = excluded.bits,
+				evidence = excluded.evidence, org_a = excluded.org_a, version = patient_review.version + 1
+			RETURNING id`, db.NewID(), min(a, b), max(a, b), actor.Org, l.Bits, evidence, db.At(tx.Now))
+		if err != nil {
+			return fmt.Errorf("ask about pair: %w", err)
+		}
+		id = ids[0]
+		return nil
+	})
+	return id, err
+}
+
+// Decided is a decision with the names of its two patients.
+type Decided struct {
+	Link         PairLink
+	NameA, NameB string
+}
+
+// Recent returns the latest decisions that the actor may see: on patients that
+// his institution has to do with, or all of the region.
+func (s *Service) Recent(ctx context.Context, tx *db.Tx, actor access.Actor) ([]Decided, error) {
+	links, err := db.List(ctx, tx, readLink, `SELECT `+linkColumns+` FROM patient_link
+		WHERE CAST($1 AS BOOLEAN) OR EXISTS (SELECT 1 FROM care_relation c WHERE c.org = $2 AND (c.patient = patient_link.a OR c.patient = patient_link.b))
+		ORDER BY decided_at DESC, id DESC LIMIT 50`, regionWide(actor), actor.Org)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, l := range links {
+		ids = append(ids, l.A, l.B)
+	}
+	names, err := patient.Briefs(ctx, tx, ids)
+	out := make([]Decided, len(links))
+	for i, l := range links {
+		out[i] = Decided{l, names[l.A].Name, names[l.B].Name}
+	}
+	return out, err
+}

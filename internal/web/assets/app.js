@@ -191,6 +191,10 @@
 		else if (e.key === 'Escape' && drawer && !document.querySelector('.combo-list:not([hidden])')) closeDrawer();
 		if (e.key === 'Escape') { body.classList.remove('menu-open'); explain(null); }
 		if (e.key === 'Enter' && e.target.matches('[data-open]')) e.target.click();
+		if (/^[0-9a-z]$/.test(e.key) && !typing && !e.ctrlKey && !e.metaKey && !e.altKey) {
+			var keyed = document.querySelector('[data-shortcut="' + e.key + '"]');
+			if (keyed) { e.preventDefault(); keyed.click(); }
+		}
 		if (e.key === '/' && !typing && !e.ctrlKey && !e.metaKey && document.getElementById('search')) { e.preventDefault(); document.getElementById('search').focus(); }
 	}, true);
 })();
