@@ -46,6 +46,7 @@ var ranks = [][]string{
 	// 3 alliance
 	{"exemption"},
 	{"alliance", "grid/partition"},
+	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
 	// 4 care
 	{"contract", "consent", "rescue", "schedule", "calls"},
@@ -60,7 +61,7 @@ var ranks = [][]string{
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
-		"grid/gridweb"},
+		"grid/gridweb", "alliance/participation/participationweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

@@ -62,6 +62,16 @@ func AlliancesOf(ctx context.Context, tx *db.Tx, org string, day calendar.Date, 
 		ORDER BY valid_from, id`, org, string(day), db.At(knownAt))
 }
 
+// AllOn returns every membership on a day, as known at knownAt.
+func AllOn(ctx context.Context, tx *db.Tx, day calendar.Date, knownAt time.Time) ([]Membership, error) {
+	return db.List(ctx, tx, readMembership, `
+		SELECT id, alliance, org, org_name, role, plate, clause, valid_from, valid_to, known_from, known_to, known_by, reason
+		FROM alliance_membership
+		WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to >= $1)
+		  AND known_from <= $2 AND (known_to IS NULL OR known_to > $2)
+		ORDER BY alliance, id`, string(day), db.At(knownAt))
+}
+
 // SupportsOn returns the support pairings on a day, as known at knownAt: those
 // in which the institution stands on either side, or all when org is "".
 func SupportsOn(ctx context.Context, tx *db.Tx, org string, day calendar.Date, knownAt time.Time) ([]Support, error) {

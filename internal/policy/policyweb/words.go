@@ -158,6 +158,12 @@ var keyTitles = map[string]string{
 	"visit.primary_share":                  "基层医疗卫生机构就诊率",
 	"referral.up":                          "上转例数",
 	"referral.down":                        "下转例数",
+	"participation.kinds.government":         "参加率分母：政府办医疗机构的类型",
+	"participation.kinds.government_primary": "参加率分母：政府办基层机构的类型",
+	"participation.kinds.secondary_public":   "参加率分母：二级公立医院的类型",
+	"participation.kinds.tertiary_public":    "参加率分母：三级公立医院的类型",
+	"participation.level.secondary_public":   "参加率分母：二级公立医院的等级",
+	"participation.level.tertiary_public":    "参加率分母：三级公立医院的等级",
 	"visit.common_share":                   "常见病、慢性病患者占比",
 }
 
