@@ -10,6 +10,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/account/accountweb"
 	"yilian/internal/alliance/allianceweb"
+	"yilian/internal/alliance/participation/participationweb"
 	"yilian/internal/audit/auditweb"
 	"yilian/internal/calendar/calendarweb"
 	"yilian/internal/calls/callsweb"
@@ -80,7 +81,10 @@ func (a *App) routes() {
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
 	gridweb.Routes(site, a.Grids)
-	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library}).Routes(site)
+	(&participationweb.Pages{DB: a.DB, Book: a.Book}).Routes(site)
+	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library, Answers: &policyweb.Answers{
+		Clauses: answered, Figures: a.figures(), Items: site.Items, Offered: offered,
+	}}).Routes(site)
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)

@@ -19,6 +19,7 @@ type Pages struct {
 	DB      *db.DB
 	Book    *policy.Book
 	Library *library.Service // nil: profiles are not loaded while the program runs
+	Answers *Answers         // nil: what answers the clauses is not shown
 }
 
 // Routes adds the pages of the policy documents and their entries in the menu.
@@ -38,6 +39,9 @@ func (p *Pages) Routes(site *web.Site) {
 	})
 	if p.Library != nil {
 		p.packageRoutes(site)
+	}
+	if p.Answers != nil {
+		p.answerRoutes(site)
 	}
 }
 
