@@ -38,6 +38,10 @@ var answered = map[string]policyweb.Answer{
 	"SMX-4.4.3a": part("/referrals", "优先检查和住院，长处方"),
 	"SMX-4.4.3d": part("/referrals", "康复期的自动提示"),
 
+	"JS-2.1":   whole("/grid"),
+	"JS-4.2":   part("/grid", "法人治理结构"),
+	"JS-5.1":   part("/grid", "报省备案"),
+	"JS-A1":    whole("/grid"),
 	"JS-3a":    part("/alliance/participation", "网格化布局"),
 	"JS-3b":    part("/alliance/participation", "远程医疗覆盖；涉农区没有登记"),
 	"JS-3c":    part("/counts", "就诊率、首诊门诊量、平均住院日"),
