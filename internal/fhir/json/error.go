@@ -75,7 +75,7 @@ func (e *Error) Unwrap() error { return errs.E(errs.Invalid, "%s", e.Error()) }
 func (d *Doc) fail(code Code, offset int) error { return d.failName(code, offset, "") }
 
 func (d *Doc) failName(code Code, offset int, name string) error {
-	e := &Error{Code: code, Offset: offset, Line: 1, Column: 1, Name: strings.Clone(name[:min(len(name), 64)])}
+	e := &Error{Code: code, Offset: offset, Line: 1, Column: 1, Name: strings.Clone(clip(name))}
 	before := d.src[:offset]
 	e.Line += bytes.Count(before, []byte{'\n'})
 	e.Column += utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])

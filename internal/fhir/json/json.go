@@ -75,7 +75,7 @@ func Parse(b []byte) (*Doc, error) {
 // valid. Not releasing is no leak, only slower.
 func (d *Doc) Release() {
 	const keep = 64 << 10 // nodes; a pool that holds giants holds memory for nothing
-	if d == nil || cap(d.nodes) > keep {
+	if d == nil || cap(d.nodes) > keep || cap(d.seen) > keep {
 		return
 	}
 	d.src = nil

@@ -160,6 +160,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{`{"a":1,"\u0061":3}`, DuplicateName, 7, ""},
 		{`{"resourceType":"Patient","name":[{"given":["a"]},{"given":["b",01]}]}`, BadNumber, 64, "Patient.name[1].given[1]"},
 		{`{"resourceType":"Patient","name":[{"use":"a","use":"b"}]}`, DuplicateName, 45, "Patient.name[0]"},
+		{`{"` + strings.Repeat("王", 40) + `":x}`, ValueExpected, 124, strings.Repeat("王", 21) + "…"},
 		{strings.Repeat("[", MaxDepth+1), TooDeep, MaxDepth, strings.Repeat("[0]", MaxDepth)},
 		{strings.Repeat(`{"a":`, MaxDepth+1), TooDeep, 5 * MaxDepth, strings.Repeat(".a", MaxDepth)[1:]},
 	} {

@@ -190,13 +190,26 @@ func (n Node) Path() string {
 	return n.d.path(func(c, next uint32) bool { return c <= n.i && n.i < next })
 }
 
+// clip keeps a name that is quoted in a message short.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	end := most
+	for end > 0 && s[end]&0xc0 == 0x80 { // not inside a character
+		end--
+	}
+	return s[:end] + "…"
+}
+
 // path follows from the root the children that contain what is looked for.
 func (d *Doc) path(within func(from, next uint32) bool) string {
 	var s strings.Builder
 	if d.nodes[0].kind == Object {
 		for c := uint32(1); c < uint32(len(d.nodes)) && d.nodes[c].next != 0; c = d.nodes[c].next {
 			if d.nodes[c].kind == String && d.key(c) == "resourceType" {
-				s.WriteString(Node{d, c}.Text())
+				s.WriteString(clip(Node{d, c}.Text()))
 				break
 			}
 		}
@@ -219,7 +232,7 @@ func (d *Doc) path(within func(from, next uint32) bool) string {
 			if s.Len() > 0 {
 				s.WriteByte('.')
 			}
-			s.WriteString(d.key(child))
+			s.WriteString(clip(d.key(child)))
 		}
 		at = child
 	}

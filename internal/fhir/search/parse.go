@@ -12,10 +12,11 @@ import (
 
 // Limits of one request.
 const (
-	maxParams = 200 // parameters
-	maxTerms  = 500 // alternatives of one parameter
-	maxLinks  = 300 // links of chains and _has, over all alternatives of type
-	maxDepth  = 4   // links one after the other
+	maxLength = 256 << 10 // bytes
+	maxParams = 200       // parameters
+	maxTerms  = 500       // alternatives of one parameter
+	maxLinks  = 300       // links of chains and _has, over all alternatives of type
+	maxDepth  = 4         // links one after the other
 )
 
 // ParseQuery reads a search request: what stands behind the question mark, or
@@ -24,6 +25,9 @@ const (
 // parameters and modifiers that cannot be served are never passed over in
 // silence (Options.Strict).
 func ParseQuery(resourceType, query string, opt Options) (*Query, error) {
+	if len(query) > maxLength {
+		return nil, errs.E(errs.Invalid, "检索条件超过 %d KB", maxLength>>10)
+	}
 	p := parser{opt: opt, q: &Query{Type: resourceType, Count: -1}}
 	pairs := p.split(query)
 	if len(pairs) > maxParams {
@@ -62,7 +66,7 @@ func (p *parser) split(query string) []Pair {
 		n, errName := url.QueryUnescape(name)
 		v, errValue := url.QueryUnescape(value)
 		if errName != nil || errValue != nil {
-			p.form.Add(name, "参数 %s 的百分号编码不正确", name)
+			p.form.Add(name, "参数 %s 的百分号编码不正确", clip(name))
 			continue
 		}
 		pairs = append(pairs, Pair{n, v})
@@ -72,7 +76,21 @@ func (p *parser) split(query string) []Pair {
 
 // wrong records a mistake of the sender.
 func (p *parser) wrong(pair Pair, format string, args ...any) {
-	p.form.Add(pair.Name, "检索参数 "+strings.ReplaceAll(pair.Name, "%", "%%")+"："+format, args...)
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = clip(s)
+		}
+	}
+	p.form.Add(pair.Name, "检索参数 "+strings.ReplaceAll(clip(pair.Name), "%", "%%")+"："+format, args...)
+}
+
+// clip keeps what is quoted from a request short.
+func clip(s string) string {
+	const most = 200
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
 
 // ignore records a parameter that is not served.
@@ -81,7 +99,7 @@ func (p *parser) ignore(pair Pair, reason string) {
 		p.wrong(pair, "%s", reason)
 		return
 	}
-	p.q.Ignored = append(p.q.Ignored, Ignored{pair, reason})
+	p.q.Ignored = append(p.q.Ignored, Ignored{pair, clip(reason)})
 }
 
 func (p *parser) param(pair Pair) {

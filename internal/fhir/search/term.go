@@ -181,7 +181,7 @@ func (p *parser) dateTerm(value string) (Term, string) {
 	pre, text := prefix(value)
 	period, ok := ParseTime(text)
 	if !ok {
-		return nil, "“" + value + "”不是有效的日期，应当写作 2026、2026-11、2026-11-27 或 2026-11-27T08:00:00+08:00，前面可以有 eq、ne、gt、lt、ge、le、sa、eb、ap"
+		return nil, "“" + clip(value) + "”不是有效的日期，应当写作 2026、2026-11、2026-11-27 或 2026-11-27T08:00:00+08:00，前面可以有 eq、ne、gt、lt、ge、le、sa、eb、ap"
 	}
 	if pre == Approximate {
 		middle := period.From + (period.To-period.From)/2
@@ -198,7 +198,7 @@ func numberTerm(value string) (Term, string) {
 	half, ok := precision(text)
 	exact, okExact := new(big.Rat).SetString(text)
 	if !ok || !okExact {
-		return nil, "“" + value + "”不是有效的数字，前面可以有 eq、ne、gt、lt、ge、le、sa、eb、ap"
+		return nil, "“" + clip(value) + "”不是有效的数字，前面可以有 eq、ne、gt、lt、ge、le、sa、eb、ap"
 	}
 	if pre == Approximate {
 		tenth := new(big.Rat).Abs(new(big.Rat).Quo(exact, big.NewRat(10, 1)))
