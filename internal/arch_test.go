@@ -23,7 +23,7 @@ var ranks = [][]string{
 	// 0 platform
 	{"errs"},
 	{"idcard", "pinyin", "smart", "exchange/hl7"},
-	{"exchange/hl7/hl7test", "patient/match"},
+	{"exchange/hl7/hl7test", "exchange/table", "exchange/cda", "patient/match"},
 	{"db", "crypto", "fhir/json"},
 	{"db/dbtest"},
 	{"jobs", "web", "fhir/spec", "fhir/spec/generate"},
@@ -62,6 +62,8 @@ var ranks = [][]string{
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"grid/gridweb", "alliance/participation/participationweb"},
+		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
+		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "exchange/exchangeweb", "consult/consultweb", "schedule/scheduleweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},

@@ -159,8 +159,8 @@ var rights = map[Right][]grant{
 	ExemptionApply:  {{[]Role{AllianceOffice}, []Relation{Own}}},
 	ExemptionDecide: {{[]Role{BureauCity, BureauProvince}, []Relation{Own}}},
 	ExemptionRead:   {{slices.Concat([]Role{AllianceOffice}, bureaus), []Relation{Own}}},
-	ExchangeManage:  {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}},
-	ExchangeCount:   {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
+	ExchangeManage:  {{[]Role{TownshipHead, MedicalAffairs, Insurer}, []Relation{Own}}},
+	ExchangeCount:   {{[]Role{TownshipHead, MedicalAffairs, Insurer}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 
 	OrganizationEdit: {{[]Role{TownshipHead, MedicalAffairs}, []Relation{Own}}, {[]Role{SystemAdmin}, []Relation{Any}}},
 	RosterEdit:       {{[]Role{TownshipHead, DepartmentHead, MedicalAffairs, ReferralCenter}, []Relation{Own}}},

@@ -20,6 +20,7 @@ import (
 	"yilian/internal/contract/contractweb"
 	"yilian/internal/db"
 	"yilian/internal/exemption"
+	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/flow"
 	"yilian/internal/grid/gridweb"
 	"yilian/internal/home"
@@ -89,6 +90,7 @@ func (a *App) routes() {
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)
 	messageweb.Routes(site, a.Messages)
+	exchangeweb.Routes(site, a.Exchange)
 }
 
 // measured keeps how long a referral took from the open patient to sending.

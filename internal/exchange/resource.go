@@ -12,6 +12,7 @@ import (
 
 	"yilian/internal/calendar"
 	"yilian/internal/db"
+	"yilian/internal/errs"
 	"yilian/internal/exchange/hl7"
 	"yilian/internal/record"
 )
@@ -51,6 +52,27 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, src source, who, kind, num
 	_, _, err = s.Record.Update(ctx, tx, record.Draft{Body: raw, ID: id, Patient: who, Owner: owner,
 		Source: record.Source{Org: src.peer.Org, Client: src.peer.Name}})
 	return err
+}
+
+// putFile is put for a row: the same content again writes nothing.
+func (s *Service) putFile(ctx context.Context, tx *db.Tx, src source, who, kind, number string, body object) (string, error) {
+	was, err := s.Record.Head(ctx, tx, record.Key{Type: kind, ID: resourceID(src.peer, kind, number)})
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return "", err
+	}
+	if err := s.put(ctx, tx, src, who, kind, number, body); err != nil {
+		return "", err
+	}
+	now, err := s.Record.Head(ctx, tx, record.Key{Type: kind, ID: resourceID(src.peer, kind, number)})
+	switch {
+	case err != nil:
+		return "", err
+	case was.Version == 0:
+		return rowNew, nil
+	case was.Version == now.Version:
+		return rowSame, nil
+	}
+	return rowChanged, nil
 }
 
 // prune leaves out empty texts, objects and lists, which FHIR does not allow.
