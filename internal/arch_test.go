@@ -61,9 +61,7 @@ var ranks = [][]string{
 		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
-		"grid/gridweb", "alliance/participation/participationweb"},
-		"patient/patientweb", "contract/contractweb", "account/accountweb", "message/messageweb",
-		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "exchange/exchangeweb", "consult/consultweb", "schedule/scheduleweb"},
+		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
 	{"home"},
 	// 8 wiring
 	{"app"},
