@@ -158,7 +158,7 @@ func (p *Pages) activate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.packages(w, r, text, err)
 	}
-	one, err := p.Library.Activate(r.Context(), actor, files, r.FormValue("digest"), reason, r.FormValue("once"))
+	one, err := p.Library.Activate(r.Context(), actor, files, r.FormValue("digest"), reason, web.OnceToken(r))
 	if errs.Is(err, errs.Invalid) {
 		t, terr := p.Library.DryRun(r.Context(), actor, files)
 		if terr != nil {
