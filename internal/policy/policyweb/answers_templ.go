@@ -185,7 +185,7 @@ func answersPage(v answersView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.Stat(web.Figure{Title: Part.Title(), Value: strconv.Itoa(v.Counts[Part]), Unit: "条", Icon: "circle-half", Href: v.link("part"), Definition: "条款的一部分已能办理；缺什么写在该条下面"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Stat(web.Figure{Title: Part.Title(), Value: strconv.Itoa(v.Counts[Part]), Unit: "条", Icon: "chart-pie", Href: v.link("part"), Definition: "条款的一部分已能办理；缺什么写在该条下面"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -193,7 +193,7 @@ func answersPage(v answersView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.Stat(web.Figure{Title: None.Title(), Value: strconv.Itoa(v.Counts[None]), Unit: "条", Icon: "circle-dashed", Tone: web.Neutral, Href: v.link("none"), Definition: "规定已载入，平台还没有办理它的部分"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Stat(web.Figure{Title: None.Title(), Value: strconv.Itoa(v.Counts[None]), Unit: "条", Icon: "circle-x", Tone: web.Neutral, Href: v.link("none"), Definition: "规定已载入，平台还没有办理它的部分"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -201,7 +201,7 @@ func answersPage(v answersView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.Stat(web.Figure{Title: "期满", Value: strconv.Itoa(v.Expired), Unit: "条", Icon: "calendar-x", Tone: web.Warn, Href: v.link("expired"), Definition: "条款写明的日期已经过去；达没达到另行判定"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Stat(web.Figure{Title: "期满", Value: strconv.Itoa(v.Expired), Unit: "条", Icon: "calendar-off", Tone: web.Warn, Href: v.link("expired"), Definition: "条款写明的日期已经过去；达没达到另行判定"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
