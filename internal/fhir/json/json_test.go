@@ -151,6 +151,7 @@ func TestParseSaysWhatIsWrongAndWhere(t *testing.T) {
 		{`"\u12g4"`, BadEscape, 1, ""},
 		{`"\ud800"`, BadEscape, 1, ""},
 		{`"\udc00"`, BadEscape, 1, ""},
+		{`"\udc00\udc00"`, BadEscape, 1, ""},
 		{`"\ud800\u0041"`, BadEscape, 1, ""},
 		{"\"a\tb\"", ControlCharacter, 2, ""},
 		{"\"ab\xff\"", BadUTF8, 3, ""},

@@ -48,6 +48,13 @@ func Patch(doc, patch []byte) ([]byte, error) {
 	if ops.Root().Len() > maxOperations {
 		return nil, &PatchError{Operation: -1, Message: fmt.Sprintf("操作超过 %d 个", maxOperations)}
 	}
+	if ops.Root().Len() == 0 { // otherwise the first operation reads the document
+		d, err := Parse(doc)
+		if err != nil {
+			return nil, err
+		}
+		d.Release()
+	}
 	i, work := 0, 0
 	for op := range ops.Root().Items() {
 		var fault string
