@@ -62,6 +62,7 @@ var ranks = [][]string{
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
+	{"fhirapi"},
 	{"home"},
 	// 8 wiring
 	{"app"},
@@ -71,7 +72,7 @@ var ranks = [][]string{
 // onlyIn lists imports that belong to some packages and no others.
 var onlyIn = map[string]func(pkg string) bool{
 	"net/http": func(p string) bool {
-		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || strings.HasSuffix(p, "web")
+		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || p == "fhirapi" || strings.HasSuffix(p, "web")
 	},
 	"database/sql": func(p string) bool { return p == "db" || p == "db/dbtest" },
 	"os/exec":      func(p string) bool { return p == "db" },

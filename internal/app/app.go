@@ -23,6 +23,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/exchange"
 	"yilian/internal/exemption"
+	"yilian/internal/fhirapi"
 	"yilian/internal/flow"
 	"yilian/internal/grid"
 	"yilian/internal/jobs"
@@ -58,6 +59,8 @@ type App struct {
 	Library       *library.Service
 	Access        *access.Control
 	Flow          *flow.Engine
+	Record        *record.Store
+	FHIR          *fhirapi.Server
 	Organizations *organization.Service
 	Alliances     *alliance.Service
 	Exemptions    *exemption.Service
@@ -75,7 +78,6 @@ type App struct {
 	Calls         *calls.Service
 	Certificates  *certificate.Service
 	Consults      *consult.Service
-	Record        *record.Store
 	Exchange      *exchange.Service
 	Site          *web.Site
 
@@ -165,6 +167,7 @@ func (a *App) assemble() {
 		Directory: directory{}, Notify: notify,
 	}
 	a.Flow.Start()
+	a.Record = &record.Store{DB: a.DB, Keys: a.Keys}
 	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
@@ -196,10 +199,13 @@ func (a *App) assemble() {
 	a.Calls = &calls.Service{DB: a.DB, Keys: a.Keys, Audit: a.Audit, Calendar: a.Calendar, Queue: a.Queue}
 	a.Calls.Init()
 	a.Certificates = &certificate.Service{DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Referrals: a.Referrals}
-	a.Record = &record.Store{DB: a.DB, Keys: a.Keys}
 	a.Exchange = &exchange.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Access: a.Access, Patients: a.Patients, Encounters: a.Encounters, Referrals: a.Referrals,
 		Record: a.Record,
+	}
+	a.FHIR = &fhirapi.Server{
+		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
+		Owners: map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: a.Index}},
 	}
 	a.periodic()
 }

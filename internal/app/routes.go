@@ -21,6 +21,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/exemption"
+	"yilian/internal/fhirapi"
 	"yilian/internal/flow"
 	"yilian/internal/grid/gridweb"
 	"yilian/internal/home"
@@ -63,6 +64,7 @@ func (a *App) routes() {
 	accounts := accountweb.Routes(site, a.Accounts)
 	site.Use(accounts.Middleware)
 	site.Use(a.framed)
+	fhirapi.Routes(site, a.FHIR)
 
 	pages := &home.Pages{DB: a.DB, Flow: a.Flow, Kinds: caseKinds, Landing: landing, Alive: accounts.Alive}
 	pages.Routes(site)

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"yilian/internal/db"
@@ -56,7 +57,9 @@ type cond struct {
 	numbers []numberMatch
 	ids     []string
 	not     bool
-	missing bool // no value at all; with not: any value
+	missing bool  // no value at all; with not: any value
+	beside  int32 // with missing: another parameter whose values count too
+	implied bool  // met by what is kept about the plan's patients
 	// never is a condition that nothing meets (a chain that found nothing).
 	never bool
 }
@@ -71,13 +74,22 @@ func (c *cond) rank() int {
 	case byID:
 		return 0
 	case byText:
+		if c.implied { // all of one patient: a code of one patient names fewer
+			return 2
+		}
 		return 1
 	case byPrefix:
-		return 2
-	case byDate, byUpdated:
 		return 3
+	case byDate, byUpdated:
+		return 4
 	}
-	return 4
+	return 5
+}
+
+// placed reports whether the condition can be asked about one patient by the
+// number that stands with every value.
+func (c *cond) placed() bool {
+	return c.form == byDate || c.form == byText && !slices.ContainsFunc(c.texts, func(m textMatch) bool { return m.anyOne })
 }
 
 type set map[int64]bool
@@ -108,7 +120,7 @@ func (c *cond) fetch(ctx context.Context, tx *db.Tx, kind string, pt int64, limi
 	case byUpdated:
 		for _, b := range c.dates {
 			if err := take(db.List(ctx, tx, db.Value[int64], `
-				SELECT n FROM record_resource WHERE type = $1 AND updated_at BETWEEN $2 AND $3 AND updated_at BETWEEN $4 AND $5
+				SELECT n FROM record_resource WHERE type = $1 AND updated_at BETWEEN $2 AND $3 AND updated_at + 1 BETWEEN $4 AND $5
 				AND deleted = FALSE AND withdrawn_at IS NULL LIMIT $6`, kind, b.lowMin, b.lowMax, b.highMin, b.highMax, limit)); err != nil {
 				return nil, err
 			}
@@ -159,7 +171,9 @@ func (c *cond) fetchText(ctx context.Context, tx *db.Tx, m textMatch, pt int64, 
 // topRune sorts after every text that begins with the same letters.
 const topRune = "\U0010FFFF"
 
-func likeText(s string) string { return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) }
+func likeText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
 
 func (c *cond) fetchDates(ctx context.Context, tx *db.Tx, b box[int64], pt int64, limit int) ([]int64, error) {
 	if pt >= 0 {
@@ -226,7 +240,7 @@ func (c *cond) hits(ctx context.Context, tx *db.Tx, kind string, ns []int64, out
 		for _, h := range heads {
 			at := h.At.UnixMilli()
 			for _, b := range c.dates {
-				if at >= b.lowMin && at <= b.lowMax && at >= b.highMin && at <= b.highMax {
+				if at >= b.lowMin && at <= b.lowMax && at+1 >= b.highMin && at+1 <= b.highMax {
 					out[h.n] = true
 				}
 			}
@@ -280,6 +294,11 @@ func (c *cond) present(ctx context.Context, tx *db.Tx, ns []int64, out set) erro
 		return err
 	}
 	args := []any{c.param}
+	if c.beside != 0 {
+		if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, []any{c.beside}, ns)); err != nil {
+			return err
+		}
+	}
 	if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
 		return err
 	}

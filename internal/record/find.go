@@ -44,8 +44,10 @@ type plan struct {
 	count    int
 	after    *cursor
 	total    bool // count all, whatever it costs
+	// verify drops what only the content can refuse; nil: nothing.
+	verify func(ctx context.Context, tx *db.Tx, ns []int64) ([]int64, error)
 	// allow says whose records may be seen; nil: all.
-	allow func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error)
+	allow Allow
 }
 
 // cursor is where a page ended.
@@ -135,14 +137,6 @@ func hold(ctx context.Context, tx *db.Tx, p plan) ([]int64, bool, error) {
 		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p.conds[a].rank(), p.conds[b].rank()) })
-	if len(order) == 0 && p.patients != nil {
-		s, err := compartment(ctx, tx, p.kind, p.patients, setMax)
-		if err != nil || len(s) > setMax {
-			return nil, false, err
-		}
-		ns, err := p.meet(ctx, tx, sorted(s), -1)
-		return ns, true, err
-	}
 	for _, i := range order {
 		s, err := p.fetch(ctx, tx, i)
 		if err != nil {
@@ -160,7 +154,7 @@ func hold(ctx context.Context, tx *db.Tx, p plan) ([]int64, bool, error) {
 // fetch asks one condition, about the patients when the search is about some.
 func (p *plan) fetch(ctx context.Context, tx *db.Tx, i int) (set, error) {
 	c := &p.conds[i]
-	if p.patients == nil || c.form != byText && c.form != byDate {
+	if p.patients == nil || !c.placed() {
 		return c.fetch(ctx, tx, p.kind, -1, setMax)
 	}
 	out := set{}
@@ -187,21 +181,38 @@ func sorted(s set) []int64 {
 
 // meet keeps what meets all conditions but the one that gave ns.
 func (p *plan) meet(ctx context.Context, tx *db.Tx, ns []int64, but int) (out []int64, err error) {
+	// What was fetched by the patient's number is about the patient.
+	placed := but >= 0 && p.patients != nil && p.conds[but].placed()
 	for i := range p.conds {
-		if i == but || len(ns) == 0 {
+		if i == but || len(ns) == 0 || placed && p.conds[i].implied {
 			continue
 		}
 		if ns, err = p.conds[i].filter(ctx, tx, p.kind, ns); err != nil {
 			return nil, err
 		}
 	}
-	return p.own(ctx, tx, ns)
+	if ns, err = p.own(ctx, tx, ns, placed); err != nil || p.verify == nil || len(ns) == 0 {
+		return ns, err
+	}
+	return p.verify(ctx, tx, ns)
 }
 
 // own keeps live resources of the plan's patients whom the reader may see.
-func (p *plan) own(ctx context.Context, tx *db.Tx, ns []int64) ([]int64, error) {
-	if len(ns) == 0 || p.allow == nil && p.patients == nil {
+func (p *plan) own(ctx context.Context, tx *db.Tx, ns []int64, placed bool) ([]int64, error) {
+	if len(ns) == 0 || p.patients == nil && p.allow == nil {
 		return ns, nil
+	}
+	if placed {
+		if p.allow == nil {
+			return ns, nil
+		}
+		may, err := p.allow(ctx, tx, p.patients)
+		for _, patient := range p.patients {
+			if err == nil && may[patient] { // one person: who may see one record may see all
+				return ns, nil
+			}
+		}
+		return nil, err
 	}
 	heads, err := headsOf(ctx, tx, ns)
 	if err != nil {
@@ -234,16 +245,6 @@ func (p *plan) own(ctx context.Context, tx *db.Tx, ns []int64) ([]int64, error) 
 		}
 	}
 	return out, nil
-}
-
-// compartment returns the resources of a type in patients' records.
-func compartment(ctx context.Context, tx *db.Tx, kind string, patients []string, limit int) (set, error) {
-	out := set{}
-	query, args := db.Expand(`SELECT n FROM record_resource WHERE type = $1 AND deleted = FALSE AND withdrawn_at IS NULL AND patient IN ($list) LIMIT $2`,
-		[]any{kind, limit + 1}, patients)
-	ns, err := db.List(ctx, tx, db.Value[int64], query, args...)
-	out.add(ns)
-	return out, err
 }
 
 // keyed is a resource with its sort keys.
@@ -353,7 +354,10 @@ func (p *plan) walk(ctx context.Context, tx *db.Tx) (found, error) {
 
 // counted adds the number of all hits when it was asked for.
 func (p *plan) counted(ctx context.Context, tx *db.Tx, out found) (_ found, err error) {
-	if p.total {
+	switch {
+	case out.next == nil && p.after.N < 0 && p.count > 0: // the first page is all there is
+		out.total = len(out.ns)
+	case p.total:
 		out.total, err = p.countAll(ctx, tx)
 	}
 	return out, err

@@ -20,8 +20,7 @@ type HistoryQuery struct {
 	At    time.Time // versions current at that time
 	Count int       // at most 1000
 	After string    // cursor of the page before
-	// Allow says whose records may be seen; nil: all.
-	Allow func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error)
+	Allow Allow
 }
 
 // Versions is a page of a history.

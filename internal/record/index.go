@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
+	"strconv"
 	"strings"
 
 	"yilian/internal/db"
+	"yilian/internal/fhir/search"
+	"yilian/internal/fhir/spec"
 	"yilian/internal/pinyin"
 )
 
@@ -30,6 +34,7 @@ const (
 // index is what a version says for searches, as rows.
 type index struct {
 	patient string
+	bound   bool  // patient stands with every value
 	texts   []any // rows of param, value, sys, pt, n
 	dates   []any // rows of param, low, high, pt, n
 	numbers []any // rows of param, low, high, unit, sys, pt, n
@@ -43,7 +48,10 @@ const (
 
 // insert writes the rows of resource n.
 func (x index) insert(ctx context.Context, tx *db.Tx, n int64) error {
-	pt := number(x.patient)
+	pt := int64(0)
+	if x.bound {
+		pt = number(x.patient)
+	}
 	place := func(rows []any, width int) {
 		for i := width - 2; i < len(rows); i += width {
 			rows[i], rows[i+1] = pt, n
@@ -109,18 +117,17 @@ func (x *indexer) text(param, value string, sys int64) {
 // index works out what a document says for searches. The patient is the one
 // given, else the one that its references name.
 func (s *Store) index(ctx context.Context, tx *db.Tx, doc document, patient string) (index, error) {
-	list, err := valuesOf(doc)
-	if err != nil {
-		return index{}, err
-	}
+	list := search.Extract(nil, doc.Root())
 	x := &indexer{store: s, kind: doc.kind, seen: make(map[textRow]bool, len(list)+4)}
-	whose, err := patientsOf(ctx, tx, doc.kind, list)
+	whose, err := s.patientsOf(ctx, tx, list)
 	if err != nil {
 		return index{}, err
 	}
-	x.patient = patient
+	x.patient, x.bound = patient, whose.bound && bindsPatient(doc.kind)
 	if patient == "" {
 		x.patient = whose.first
+	} else if patient != whose.first {
+		x.bound = false
 	}
 	for i := range list {
 		x.add(&list[i], whose.of)
@@ -128,49 +135,92 @@ func (s *Store) index(ctx context.Context, tx *db.Tx, doc document, patient stri
 	return x.index, nil
 }
 
-func (x *indexer) add(v *value, patients map[string]string) {
-	switch v.kind {
-	case tokenValue:
-		x.token(v)
-	case stringValue:
-		x.words(v)
-	case referenceValue:
-		x.reference(v, patients)
-	case uriValue:
-		x.text(v.param, v.text, 0)
-	case dateValue:
-		x.dates = append(x.dates, paramNumber(x.kind, v.param), v.low, v.high, int64(0), int64(0))
-	case numberValue, quantityValue:
-		x.numbers = append(x.numbers, paramNumber(x.kind, v.param), v.from, v.to, v.code, number(v.system), int64(0), int64(0))
+// bindsPatient reports whether resources of a type are about at most one
+// patient, named by subject or patient, so that a search about a patient may
+// go by the number that stands with every value.
+func bindsPatient(kind string) bool {
+	t := spec.Lookup(kind)
+	if t == nil {
+		return false
 	}
+	for _, name := range []string{"subject", "patient"} {
+		if e := t.Element(name); e != nil && e.Max == 1 && len(e.Types) == 1 && e.Types[0].Type.Name == "Reference" {
+			return true
+		}
+	}
+	return false
+}
+
+// code is the name under which a value is kept: the parts of a composite are
+// kept one by one.
+func code(v *search.Value) string {
+	if v.Param.Type == spec.CompositeParam {
+		return partCode(v.Param.Code, int(v.Part))
+	}
+	return v.Param.Code
+}
+
+func partCode(code string, part int) string { return code + "#" + strconv.Itoa(part) }
+
+func (x *indexer) add(v *search.Value, patients map[string]string) {
+	param := code(v)
+	switch v.Type {
+	case spec.TokenParam:
+		if param != "_id" {
+			x.token(param, v)
+		}
+	case spec.StringParam:
+		x.words(param, v)
+	case spec.ReferenceParam:
+		x.reference(param, &v.Reference, patients)
+	case spec.URIParam:
+		x.text(param, v.URI, 0)
+	case spec.DateParam:
+		if param != "_lastUpdated" {
+			x.dates = append(x.dates, paramNumber(x.kind, param), v.Date.From, v.Date.To, int64(0), int64(0))
+		}
+	case spec.NumberParam:
+		x.number(param, v.Number, "", 0)
+	case spec.QuantityParam:
+		x.number(param, v.Number, v.Quantity.Code, number(v.Quantity.System))
+		if v.Quantity.Unit != "" && v.Quantity.Unit != v.Quantity.Code {
+			x.number(param, v.Number, v.Quantity.Unit, 0)
+		}
+	case spec.SpecialParam: // near: the latitude narrows, the distance decides
+		x.number(param, search.Number{Low: v.Position.Latitude, High: v.Position.Latitude}, "", 0)
+	}
+}
+
+func (x *indexer) number(param string, n search.Number, unit string, sys int64) {
+	x.numbers = append(x.numbers, paramNumber(x.kind, param), n.Low, n.High, unit, sys, int64(0), int64(0))
 }
 
 // token writes a code with its system; of identifiers and phone numbers only
 // keyed hashes, of the whole and of the last four.
-func (x *indexer) token(v *value) {
-	if v.display != "" {
-		x.text(v.param+textPart, foldText(v.display), 0)
-	}
-	if v.code == "" && v.system == "" {
+func (x *indexer) token(param string, v *search.Value) {
+	t := &v.Token
+	x.text(param+textPart, cutText(t.Text), 0)
+	if t.Code == "" && t.System == "" {
 		return
 	}
-	if !v.secret {
-		x.text(v.param, v.code, number(v.system))
-		return
-	}
-	if v.code == "" {
-		return
-	}
-	plain := plainNumber(v.code)
-	sys := number(v.system)
-	x.text(v.param, x.store.Keys.Index(secretDomain, plain), sys)
-	if len(plain) >= 8 {
-		x.text(v.param+tailPart, x.store.Keys.Index(secretTailDomain, plain[len(plain)-4:]), 0)
-	}
-	if v.typeCode != "" {
-		x.text(v.param+ofTypePart, x.store.Keys.Index(secretDomain, v.typeCode+"|"+plain), number(v.typeSystem))
+	sys := number(t.System)
+	switch {
+	case !secret(v.Datatype):
+		x.text(param, t.Code, sys)
+	case t.Code == "":
+	case t.Form == search.OfType:
+		x.text(param+ofTypePart, x.store.Keys.Index(secretDomain, plainNumber(t.Code)), sys)
+	default:
+		plain := plainNumber(t.Code)
+		x.text(param, x.store.Keys.Index(secretDomain, plain), sys)
+		if len(plain) >= 8 {
+			x.text(param+tailPart, x.store.Keys.Index(secretTailDomain, plain[len(plain)-4:]), 0)
+		}
 	}
 }
+
+// secret reports whether values of a datatype are kept as keyed hashes.
+func secret(datatype string) bool { return datatype == "Identifier" || datatype == "ContactPoint" }
 
 // The domains of keyed hashes; equal numbers of both kinds differ.
 const (
@@ -198,42 +248,50 @@ const spelled = -1
 
 // words writes a string so that searches by its beginning find it; of Chinese
 // names also the spelling and the initials.
-func (x *indexer) words(v *value) {
-	folded := foldText(v.text)
-	x.text(v.param, folded, exactly(v.text))
-	if !v.name || !hasHan(v.text) {
+func (x *indexer) words(param string, v *search.Value) {
+	x.text(param, cutText(v.Text.Norm), exactly(v.Text.Exact))
+	if v.Datatype != "HumanName" || !hasHan(v.Text.Exact) {
 		return
 	}
-	for _, sp := range pinyin.Spellings(v.text) {
-		x.text(v.param, sp.Full, spelled)
-		x.text(v.param, sp.Initials, spelled)
-		x.text(v.param, sp.Given, spelled)
+	for _, sp := range pinyin.Spellings(v.Text.Exact) {
+		x.text(param, sp.Full, spelled)
+		x.text(param, sp.Initials, spelled)
+		x.text(param, sp.Given, spelled)
 	}
 }
 
 // reference writes the literal target, and for patients also whom they stand
 // for, so that a search by either finds it.
-func (x *indexer) reference(v *value, patients map[string]string) {
-	if v.code != "" { // Reference.identifier
-		x.text(v.param+refPart, x.store.Keys.Index(secretDomain, plainNumber(v.code)), number(v.system))
+func (x *indexer) reference(param string, r *search.Reference, patients map[string]string) {
+	if r.Identifier.Code != "" {
+		x.text(param+refPart, x.store.Keys.Index(secretDomain, plainNumber(r.Identifier.Code)), number(r.Identifier.System))
 	}
-	if v.text == "" {
-		return
+	target := x.store.target(r)
+	x.text(param, target, 0)
+	if r.Version != "" && r.Type == "" {
+		x.text(param, target+"|"+r.Version, 0)
 	}
-	x.text(v.param, v.text, 0)
-	id, isPatient := strings.CutPrefix(v.text, "Patient/")
-	if !isPatient {
-		return
+	if id, ok := strings.CutPrefix(target, "Patient/"); ok {
+		x.text(anyPatient, target, 0)
+		if p := patients[id]; p != "" && p != id {
+			x.text(param, "Patient/"+p, 0)
+		}
 	}
-	x.text(anyPatient, v.text, 0)
-	if p := patients[id]; p != id {
-		x.text(v.param, "Patient/"+p, 0)
+}
+
+// target is what a reference is kept as: Type/id for a resource of this server,
+// otherwise the URL as it was written.
+func (s *Store) target(r *search.Reference) string {
+	if r.Type != "" && (r.Base == "" || r.Base == s.Base) {
+		return r.Type + "/" + r.ID
 	}
+	return r.URL
 }
 
 // whose is the patients that a document names.
 type whose struct {
 	first string            // whose record it belongs to
+	bound bool              // subject or patient says so
 	of    map[string]string // id of a Patient instance → patient
 }
 
@@ -241,15 +299,15 @@ type whose struct {
 // to, the surest first; any other reference to a patient comes last.
 var compartmentOrder = []string{"patient", "subject", "beneficiary", "individual", "policy-holder", "subscriber"}
 
-func patientsOf(ctx context.Context, tx *db.Tx, kind string, list []value) (whose, error) {
+func (s *Store) patientsOf(ctx context.Context, tx *db.Tx, list []search.Value) (whose, error) {
 	w := whose{of: map[string]string{}}
 	rank := len(compartmentOrder) + 1
 	for i := range list {
 		v := &list[i]
-		if v.kind != referenceValue {
+		if v.Type != spec.ReferenceParam {
 			continue
 		}
-		id, ok := strings.CutPrefix(v.text, "Patient/")
+		id, ok := strings.CutPrefix(s.target(&v.Reference), "Patient/")
 		if !ok {
 			continue
 		}
@@ -260,14 +318,12 @@ func patientsOf(ctx context.Context, tx *db.Tx, kind string, list []value) (whos
 			}
 			w.of[id] = p
 		}
-		at := len(compartmentOrder)
-		for j, name := range compartmentOrder {
-			if v.param == name {
-				at = j
-			}
+		at := slices.Index(compartmentOrder, v.Param.Code)
+		if at < 0 {
+			at = len(compartmentOrder)
 		}
 		if at < rank {
-			rank, w.first = at, w.of[id]
+			rank, w.first, w.bound = at, w.of[id], at < 2
 		}
 	}
 	return w, nil

@@ -101,6 +101,9 @@ func (o *NotOwner) Error() string { return o.Key.String() + " belongs to " + o.O
 type Store struct {
 	DB   *db.DB
 	Keys *crypto.Keyring
+	// Base is the public address of /fhir, so that references written with it
+	// are known as the server's own; "" none.
+	Base string
 	// Changed is told of each version in the transaction that writes it, for
 	// subscriptions; nil: nobody listens.
 	Changed func(ctx context.Context, tx *db.Tx, r Resource) error

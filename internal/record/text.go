@@ -4,23 +4,11 @@ import (
 	"strings"
 	"unicode"
 
-	"golang.org/x/text/runes"
-	"golang.org/x/text/transform"
-	"golang.org/x/text/unicode/norm"
-
 	"yilian/internal/errs"
 )
 
-// foldText is a text as searches compare it: without case, accents and doubled
-// blanks (FHIR R4, 3.1.1.4.8), cut where it grows long.
-func foldText(s string) string {
-	s = strings.Join(strings.Fields(strings.ToLower(s)), " ")
-	if !ascii(s) {
-		t := transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC)
-		if out, _, err := transform.String(t, s); err == nil {
-			s = out
-		}
-	}
+// cutText bounds how much of a text is kept for searches.
+func cutText(s string) string {
 	if len(s) <= maxText {
 		return s
 	}
@@ -28,15 +16,6 @@ func foldText(s string) string {
 		return string(r[:maxText])
 	}
 	return s
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 func hasHan(s string) bool {

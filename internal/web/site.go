@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,6 +31,28 @@ type Site struct {
 	items  []Item
 	guard  *http.CrossOriginProtection
 	assets *assets
+	large  map[string]int64 // path prefix of services → longest body
+}
+
+// Service registers a handler for other systems: it answers its own errors and
+// takes bodies of its own size. pattern ends with / to take everything below.
+func (s *Site) Service(pattern string, h http.Handler, maxBody int64) {
+	s.mux.Handle(pattern, h)
+	if s.large == nil {
+		s.large = map[string]int64{}
+	}
+	path := pattern[strings.IndexByte(pattern, '/'):]
+	s.large[path] = maxBody
+}
+
+// maxBody is the longest body that a path takes.
+func (s *Site) maxBody(path string) int64 {
+	for prefix, size := range s.large {
+		if path == prefix || strings.HasSuffix(prefix, "/") && strings.HasPrefix(path, prefix) {
+			return size
+		}
+	}
+	return s.opts.MaxBody
 }
 
 // New makes a site that serves its assets and answers 404 to everything else.
@@ -111,7 +134,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Fail(rec, r, errs.Because(err, errs.Forbidden, "这个请求来自别的网站，已拒绝。请在本平台的页面上操作。"))
 		return
 	}
-	r.Body = http.MaxBytesReader(rec, r.Body, s.opts.MaxBody)
+	r.Body = http.MaxBytesReader(rec, r.Body, s.maxBody(r.URL.Path))
 	s.mux.ServeHTTP(rec, r)
 }
 

@@ -1,0 +1,4 @@
+package record
+
+// ParamNumber is paramNumber for tests.
+var ParamNumber = paramNumber

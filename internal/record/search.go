@@ -1,0 +1,352 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"yilian/internal/access"
+	"yilian/internal/db"
+	"yilian/internal/errs"
+	"yilian/internal/fhir/search"
+	"yilian/internal/fhir/spec"
+)
+
+// Allow says whose records may be seen; nil: everybody's. access.Visible is the
+// one for an actor.
+type Allow func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error)
+
+// Options are what a search needs beside its query.
+type Options struct {
+	After string // cursor of the page before
+	Count int    // page size when the query names none, and the largest
+	Allow Allow
+	IDs   bool // heads only, without bodies
+}
+
+// Page is one page of a search.
+type Page struct {
+	List  []Resource
+	Next  string // cursor, "" at the end
+	Total int    // -1 not counted
+}
+
+// Search finds resources. Deleted and withdrawn ones are not found.
+func (s *Store) Search(ctx context.Context, tx *db.Tx, q search.Query, o Options) (Page, error) {
+	count := o.Count
+	if q.Count >= 0 && q.Count < count {
+		count = q.Count
+	}
+	if q.Summary == search.SummaryCount {
+		count = 0
+	}
+	types := []string{q.Type}
+	if q.Type == "" {
+		if types = q.Types; len(types) == 0 {
+			types = spec.ResourceTypes()
+		}
+	}
+	at, after, err := splitCursor(o.After, len(types))
+	if err != nil {
+		return Page{}, err
+	}
+	out := Page{}
+	for ; at < len(types); at++ {
+		f, err := s.searchType(ctx, tx, types[at], q, after, count-len(out.List), o)
+		if err != nil {
+			return Page{}, err
+		}
+		after = nil
+		list, err := s.load(ctx, tx, f.ns, o.IDs)
+		if err != nil {
+			return Page{}, err
+		}
+		out.List = append(out.List, list...)
+		if f.total < 0 || out.Total < 0 {
+			out.Total = -1
+		} else {
+			out.Total += f.total
+		}
+		switch {
+		case f.next != nil:
+			out.Next = joinCursor(at, len(types), f.next)
+			out.Total = cutTotal(out.Total, at, len(types))
+			return out, nil
+		case count > 0 && len(out.List) >= count && at+1 < len(types):
+			out.Next = joinCursor(at+1, len(types), &cursor{N: -1})
+			out.Total = cutTotal(out.Total, at, len(types))
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+// cutTotal: a total of some of the types is no total.
+func cutTotal(total, at, types int) int {
+	if at+1 < types {
+		return -1
+	}
+	return total
+}
+
+func (s *Store) load(ctx context.Context, tx *db.Tx, ns []int64, headsOnly bool) ([]Resource, error) {
+	if !headsOnly {
+		return s.byNumbers(ctx, tx, ns)
+	}
+	heads, err := headsOf(ctx, tx, ns)
+	slices.SortFunc(heads, func(a, b Resource) int { return slices.Index(ns, a.n) - slices.Index(ns, b.n) })
+	return heads, err
+}
+
+func (s *Store) searchType(ctx context.Context, tx *db.Tx, kind string, q search.Query, after *cursor, count int, o Options) (found, error) {
+	p, err := s.planOf(ctx, tx, kind, q.Where, o.Allow)
+	if err != nil {
+		return found{}, err
+	}
+	p.after, p.count = after, max(0, count)
+	p.total = q.Total == search.TotalAccurate || q.Total == search.TotalEstimate || count == 0
+	for _, k := range q.Sort {
+		key := sortKey{param: paramNumber(kind, k.Param.Code), desc: k.Descending}
+		switch {
+		case k.Param.Code == "_id":
+			key.form = byID
+		case k.Param.Code == "_lastUpdated":
+			key.form = byUpdated
+		case k.Param.Type == spec.DateParam:
+			key.form = byDate
+		case k.Param.Type == spec.NumberParam, k.Param.Type == spec.QuantityParam:
+			key.form = byNumber
+		}
+		p.sort = append(p.sort, key)
+	}
+	return p.run(ctx, tx)
+}
+
+// Cursors of searches over several types say first in which one they are.
+func joinCursor(at, types int, c *cursor) string {
+	if types == 1 {
+		return c.text()
+	}
+	return strconv.Itoa(at) + "." + c.text()
+}
+
+func splitCursor(text string, types int) (int, *cursor, error) {
+	at := 0
+	if types > 1 && text != "" {
+		head, rest, _ := strings.Cut(text, ".")
+		n, err := strconv.Atoi(head)
+		if err != nil || n < 0 || n >= types {
+			return 0, nil, errs.E(errs.Invalid, "翻页标记（_cursor）无效：请使用上一页给出的链接")
+		}
+		at, text = n, rest
+	}
+	c, err := parseCursor(text)
+	return at, c, err
+}
+
+// Included returns the resources that those of from point at, as _include asks.
+func (s *Store) Included(ctx context.Context, tx *db.Tx, from []Resource, inc search.Include, o Options) ([]Resource, error) {
+	var ns []int64
+	var params []int32
+	kinds := map[string]bool{}
+	for i := range from {
+		kind := from[i].Type
+		if inc.Source != "*" && inc.Source != kind {
+			continue
+		}
+		ns = append(ns, from[i].n)
+		if kinds[kind] {
+			continue
+		}
+		kinds[kind] = true
+		if inc.Param != nil {
+			params = append(params, paramNumber(kind, inc.Param.Code))
+			continue
+		}
+		for _, p := range search.Params(kind) {
+			if p.Type == spec.ReferenceParam {
+				params = append(params, paramNumber(kind, p.Code))
+			}
+		}
+	}
+	var keys []Key
+	for part := range chunks(ns, listMax) {
+		query, args := db.Expand(`SELECT param, value FROM record_text WHERE n IN ($list) ORDER BY n, param, value`, nil, part)
+		type row struct {
+			param int32
+			value string
+		}
+		rows, err := db.List(ctx, tx, func(scan db.Scan) (r row, err error) { return r, scan(&r.param, &r.value) }, query, args...)
+		if err != nil {
+			return nil, fmt.Errorf("read references: %w", err)
+		}
+		for _, r := range rows {
+			kind, id, ok := strings.Cut(r.value, "/")
+			if ok && slices.Contains(params, r.param) && spec.IsResource(kind) && ValidID(id) && (inc.Target == "" || inc.Target == kind) {
+				keys = append(keys, Key{kind, id})
+			}
+		}
+	}
+	return s.byKeys(ctx, tx, keys, o.Allow)
+}
+
+// byKeys reads live resources that may be seen, each once.
+func (s *Store) byKeys(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) ([]Resource, error) {
+	ids := map[string][]string{}
+	var kinds []string
+	seen := map[Key]bool{}
+	for _, k := range keys {
+		if seen[k] {
+			continue
+		}
+		seen[k] = true
+		if ids[k.Type] == nil {
+			kinds = append(kinds, k.Type)
+		}
+		ids[k.Type] = append(ids[k.Type], k.ID)
+	}
+	var out []Resource
+	for _, kind := range kinds {
+		c := cond{form: byID, ids: ids[kind]}
+		found, err := c.fetch(ctx, tx, kind, -1, len(c.ids))
+		if err != nil {
+			return nil, err
+		}
+		p := plan{kind: kind, allow: allow}
+		ns, err := p.own(ctx, tx, sorted(found), false)
+		if err != nil {
+			return nil, err
+		}
+		list, err := s.byNumbers(ctx, tx, ns)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+// Including returns the resources that point at those of to, as _revinclude
+// asks, up to limit+1.
+func (s *Store) Including(ctx context.Context, tx *db.Tx, to []Resource, inc search.Include, limit int, o Options) ([]Resource, error) {
+	if inc.Param == nil {
+		return nil, errs.E(errs.Invalid, "_revinclude 要写明参数，例如 Observation:subject")
+	}
+	c := cond{form: byText, param: paramNumber(inc.Source, inc.Param.Code)}
+	for i := range to {
+		if inc.Target == "" || inc.Target == to[i].Type {
+			c.texts = append(c.texts, textMatch{value: to[i].Key.String(), sys: anySystem})
+		}
+	}
+	found, err := c.fetch(ctx, tx, inc.Source, -1, limit)
+	if err != nil {
+		return nil, fmt.Errorf("search: %w", err)
+	}
+	p := plan{kind: inc.Source, allow: o.Allow}
+	ns, err := p.own(ctx, tx, sorted(found), false)
+	if err != nil {
+		return nil, err
+	}
+	if len(ns) > limit {
+		ns = ns[:limit+1]
+	}
+	return s.byNumbers(ctx, tx, ns)
+}
+
+// Everything returns a page of all that is kept in a person's records, of the
+// types named or of all, changed since a time (0: ever), in the order in which
+// it came. limit bounds the page.
+func (s *Store) Everything(ctx context.Context, tx *db.Tx, patient string, types []string, since int64, after string, limit int) (Page, error) {
+	at, err := parseCursor(after)
+	if err != nil {
+		return Page{}, err
+	}
+	if at == nil {
+		at = &cursor{N: -1, Max: newNumber(tx.Now.Add(1))}
+	}
+	patients, err := access.SamePerson(ctx, tx, patient)
+	if err != nil {
+		return Page{}, err
+	}
+	query, args := db.Expand(selectCurrent+`WHERE r.n > $1 AND r.n <= $2 AND r.updated_at >= $3 AND r.deleted = FALSE AND r.withdrawn_at IS NULL
+		AND r.patient IN ($list) ORDER BY r.n LIMIT $4`, []any{at.N, at.Max, since, limit + 1}, patients)
+	rows, err := db.List(ctx, tx, readSealed, query, args...)
+	if err != nil {
+		return Page{}, fmt.Errorf("read everything: %w", err)
+	}
+	out := Page{Total: -1}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		out.Next = cursor{N: rows[limit-1].n, Max: at.Max}.text()
+	}
+	for _, row := range rows {
+		if len(types) > 0 && !slices.Contains(types, row.Type) {
+			continue
+		}
+		r, err := s.open(row)
+		if err != nil {
+			return Page{}, err
+		}
+		out.List = append(out.List, r)
+	}
+	return out, nil
+}
+
+// Attach says for whom a Patient instance stands from now on, and moves what
+// refers to it: the master index has learnt that it is somebody else's.
+func (s *Store) Attach(ctx context.Context, tx *db.Tx, instance, patient string) (moved int, err error) {
+	h, err := headOf(ctx, tx, Key{"Patient", instance})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE record_resource SET patient = $2 WHERE n = $1`, h.n, patient); err != nil {
+		return 0, fmt.Errorf("attach %s: %w", h.Key, err)
+	}
+	var ns []int64
+	for _, kind := range spec.ResourceTypes() {
+		found, err := db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND value = $2`,
+			paramNumber(kind, anyPatient), h.Key.String())
+		if err != nil {
+			return 0, fmt.Errorf("attach %s: %w", h.Key, err)
+		}
+		ns = append(ns, found...)
+	}
+	list, err := s.byNumbers(ctx, tx, append(ns, h.n))
+	if err != nil {
+		return 0, err
+	}
+	for i := range list {
+		if err := s.reindex(ctx, tx, &list[i]); err != nil {
+			return 0, err
+		}
+	}
+	return len(ns), nil
+}
+
+// reindex writes the search values of a current version anew.
+func (s *Store) reindex(ctx context.Context, tx *db.Tx, r *Resource) error {
+	doc, err := parse(r.Body)
+	if err != nil {
+		return err
+	}
+	defer doc.Release()
+	given := ""
+	if r.Type == "Patient" {
+		given = r.Patient
+	}
+	idx, err := s.index(ctx, tx, doc, given)
+	if err != nil {
+		return err
+	}
+	if err := dropIndex(ctx, tx, r.n); err != nil {
+		return err
+	}
+	if idx.patient != r.Patient {
+		if _, err := tx.Exec(ctx, `UPDATE record_resource SET patient = $2 WHERE n = $1`, r.n, idx.patient); err != nil {
+			return fmt.Errorf("reindex %s: %w", r.Key, err)
+		}
+	}
+	return idx.insert(ctx, tx, r.n)
+}
