@@ -63,8 +63,6 @@ func (s *Server) doPost(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	switch {
 	case len(p) >= 1 && p[len(p)-1] == "_search":
 		return s.postSearch(ctx, tx, me, q)
-	case len(p) >= 2 && p[len(p)-1] == "$validate":
-		return s.validate(ctx, tx, me, q)
 	case len(p) == 3 && p[2] == "$everything":
 		return s.everything(ctx, tx, me, q)
 	case len(p) == 1 && !strings.HasPrefix(p[0], "$") && p[0] != "_history":

@@ -34,7 +34,6 @@ type restPart struct {
 	Security      any            `json:"security"`
 	Resource      []resourcePart `json:"resource"`
 	Interaction   []code         `json:"interaction"`
-	Operation     []operation    `json:"operation"`
 	Compartment   []string       `json:"compartment"`
 }
 
@@ -95,8 +94,7 @@ var resourceParts = sync.OnceValue(func() []resourcePart {
 			}
 		}
 		if kind == "Patient" {
-			part.Operation = []operation{{"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
-				{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"}}
+			part.Operation = []operation{{"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"}}
 		}
 		out = append(out, part)
 	}
@@ -135,9 +133,7 @@ func (s *Server) capability(base string) capability {
 			Mode: "server", Security: security, Resource: resourceParts(),
 			Documentation: "内容按收到的原样保存和返回；每个实例只由建立它的一方改写。未起作用的参数会在结果中指出，Prefer: handling=strict 时报错。",
 			Interaction:   []code{{"transaction"}, {"batch"}, {"search-system"}, {"history-system"}},
-			Operation: []operation{{"validate", "http://hl7.org/fhir/OperationDefinition/Resource-validate"},
-				{"export", "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
-			Compartment: compartments(),
+			Compartment:   compartments(),
 		}},
 	}
 }

@@ -1,13 +1,8 @@
 package fhirapi
 
-import (
-	"context"
-	"net/http"
+import "net/http"
 
-	"yilian/internal/db"
-)
-
-// special answers what is more than one interaction: bundles and exports.
+// special answers what is more than one interaction: a bundle.
 func (s *Server) special(w http.ResponseWriter, r *http.Request, me who, q request) (done bool, err error) {
 	if len(q.path) == 0 && q.method == http.MethodPost {
 		resp, err := s.bundle(r.Context(), me, q)
@@ -18,8 +13,4 @@ func (s *Server) special(w http.ResponseWriter, r *http.Request, me who, q reque
 		return true, nil
 	}
 	return false, nil
-}
-
-func (s *Server) validate(ctx context.Context, tx *db.Tx, me who, q request) (response, error) {
-	return response{}, unknownPath(q)
 }
