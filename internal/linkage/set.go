@@ -57,6 +57,13 @@ func NewSet(seed uint64, n, m int, today calendar.Date) Set {
 			all = append(all, namesake(rng, all[len(all)-1]))
 		}
 	}
+	seen := map[string]bool{}
+	for i := range all { // a number drawn twice stays with the first; the other has no paper
+		if seen[all[i].ID] {
+			all[i].ID = ""
+		}
+		seen[all[i].ID] = all[i].ID != ""
+	}
 	s := Set{}
 	registered := make([]int, len(all))
 	for i, p := range all { // a fifth of the people is not in the register

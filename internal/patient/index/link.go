@@ -311,9 +311,35 @@ func (s *Service) PartTx(ctx context.Context, tx *db.Tx, actor access.Actor, id,
 
 // LinksOf returns the decisions on a person's records, ended ones too, the
 // newest first.
-func LinksOf(ctx context.Context, tx *db.Tx, id string) ([]PairLink, error) {
-	return db.List(ctx, tx, readLink, `SELECT `+linkColumns+` FROM patient_link
+func LinksOf(ctx context.Context, tx *db.Tx, id string) ([]Decided, error) {
+	links, err := db.List(ctx, tx, readLink, `SELECT `+linkColumns+` FROM patient_link
 		WHERE a IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
 		   OR b IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)
 		ORDER BY decided_at DESC, id DESC LIMIT 50`, id)
+	if err != nil {
+		return nil, err
+	}
+	return named(ctx, tx, links)
+}
+
+// named adds the names of the two patients.
+func named(ctx context.Context, tx *db.Tx, links []PairLink) ([]Decided, error) {
+	var ids []string
+	for _, l := range links {
+		ids = append(ids, l.A, l.B)
+	}
+	names, err := patient.Briefs(ctx, tx, ids)
+	out := make([]Decided, len(links))
+	for i, l := range links {
+		out[i] = Decided{l, names[l.A].Name, names[l.B].Name}
+	}
+	return out, err
+}
+
+// Other is the name of the patient of the pair that is not id.
+func (d Decided) Other(id string) string {
+	if d.Link.A == id {
+		return d.NameB
+	}
+	return d.NameA
 }

@@ -330,14 +330,5 @@ func (s *Service) Recent(ctx context.Context, tx *db.Tx, actor access.Actor) ([]
 	if err != nil {
 		return nil, err
 	}
-	var ids []string
-	for _, l := range links {
-		ids = append(ids, l.A, l.B)
-	}
-	names, err := patient.Briefs(ctx, tx, ids)
-	out := make([]Decided, len(links))
-	for i, l := range links {
-		out[i] = Decided{l, names[l.A].Name, names[l.B].Name}
-	}
-	return out, err
+	return named(ctx, tx, links)
 }

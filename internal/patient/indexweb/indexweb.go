@@ -72,7 +72,7 @@ type identitiesPart struct {
 	Self       patient.Patient
 	Members    []string
 	Identities []index.Identity
-	Links      []index.PairLink
+	Links      []index.Decided
 	Withdrawn  []index.Withdrawal
 	Now        time.Time
 	Decides    bool

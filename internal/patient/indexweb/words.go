@@ -59,8 +59,11 @@ func weightTone(p match.Part) web.Tone {
 }
 
 // leaning is what the model makes of all fields together.
-func leaning(bits float64) string {
+func leaning(p index.Pair) string {
+	name, birth, bits := partOf(p.Parts, "name").Level, partOf(p.Parts, "birth").Level, p.Bits
 	switch {
+	case (name == match.NameShared || name == match.NameSurname) && birth == match.BirthSame:
+		return "系统判断：同姓、同日出生、名不同，可能是写错名字，也可能是双胞胎"
 	case bits >= 6:
 		return "系统判断：很可能是同一人，但另有相近的人或同一住户，请核对"
 	case bits >= 3:
