@@ -48,6 +48,9 @@ var ranks = [][]string{
 	{"alliance", "grid/partition"},
 	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
+	{"charter", "governance"},
+	{"filing"},
+	{"filing/filingtest"},
 	// 4 care
 	{"contract", "consent", "rescue", "schedule", "calls"},
 	{"referral", "attribution"},
@@ -58,7 +61,7 @@ var ranks = [][]string{
 	{"consult/consulttest"},
 	// 7 faces
 	{"audit/auditweb", "jobs/jobsweb", "calendar/calendarweb", "policy/policyweb",
-		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb",
+		"organization/organizationweb", "practitioner/practitionerweb", "alliance/allianceweb", "filing/filingweb",
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},

@@ -7,10 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"yilian/internal/access"
+	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/organization"
+	"yilian/internal/policy"
 	"yilian/internal/region"
 )
 
@@ -231,4 +234,41 @@ func EndedOn(ctx context.Context, tx *db.Tx, alliance string, knownAt time.Time)
 		}
 	}
 	return "", nil
+}
+
+// Document is the field of a rule document that an alliance has to have
+// (ZZ-3.1, JS-4.3), by its code in alliance.documents.
+func Document(code string) Field { return Field("document." + code) }
+
+// SetDocument records that an alliance has a rule document from a day on.
+func (s *Service) SetDocument(ctx context.Context, actor access.Actor, id, code, number string, on calendar.Date) error {
+	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+		a, err := s.open(ctx, tx, actor, id)
+		if err != nil {
+			return err
+		}
+		rules, err := s.Rules(ctx, tx, a, on)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(rules.Documents, func(c policy.Code) bool { return c.Code == code })
+		var f errs.Form
+		if i < 0 {
+			f.Add("code", "本地政策没有要求这份文件")
+		}
+		f.Require("value", number, "文件名称和文号")
+		if _, err := calendar.ParseDate(string(on)); err != nil {
+			f.AddErr("on", err)
+		}
+		if err := f.Err(); err != nil {
+			return err
+		}
+		d := rules.Documents[i]
+		err = setFact(ctx, tx, Fact{Subject: subjectAlliance, SubjectID: a.ID, Field: Document(code), Value: strings.TrimSpace(number), Clause: d.Clause,
+			Period: Period{ValidFrom: on, KnownBy: actor.Name, Reason: "登记制度文件"}})
+		if err != nil {
+			return err
+		}
+		return s.Log.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "alliance.document", Object: "alliance", ObjectID: a.ID, Clause: d.Clause, Detail: d.Title})
+	})
 }

@@ -31,28 +31,36 @@ type Formation struct {
 func (s *Service) Form(ctx context.Context, actor access.Actor, f Formation) (Alliance, error) {
 	var a Alliance
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
-		a, err = s.form(ctx, tx, actor, f, WasFormed, "")
+		if err := s.mayForm(ctx, tx, actor, f); err != nil {
+			return err
+		}
+		a, err = s.form(ctx, tx, actor, f, "")
 		return err
 	})
 	return a, err
 }
 
-func (s *Service) form(ctx context.Context, tx *db.Tx, actor access.Actor, x Formation, what What, cause string) (Alliance, error) {
-	a := Alliance{ID: db.NewID(), Name: strings.TrimSpace(x.Name), Kind: x.Kind, Region: x.Region}
-	if err := s.checkFormation(ctx, tx, a, x); err != nil {
-		return a, err
-	}
+// mayForm lets the lead's own office and the bureaus above found an alliance.
+func (s *Service) mayForm(ctx context.Context, tx *db.Tx, actor access.Actor, x Formation) error {
 	rel := access.At(actor, x.Lead)
-	if rel != access.Own {
+	if rel != access.Own && x.Region != "" {
 		in, err := inJurisdiction(ctx, tx, actor, x.Region)
-		if err != nil {
-			return a, err
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return err
 		}
 		if in {
 			rel = access.Region
 		}
 	}
-	if err := access.Require(actor, access.AllianceEdit, rel); err != nil {
+	if rel == access.Any && x.Lead == "" && access.Has(access.Role(actor.Role), access.AllianceEdit) {
+		return nil // nobody is chosen yet: the form says so
+	}
+	return access.Require(actor, access.AllianceEdit, rel)
+}
+
+func (s *Service) form(ctx context.Context, tx *db.Tx, actor access.Actor, x Formation, cause string) (Alliance, error) {
+	a := Alliance{ID: db.NewID(), Name: strings.TrimSpace(x.Name), Kind: x.Kind, Region: x.Region}
+	if err := s.checkFormation(ctx, tx, a, x); err != nil {
 		return a, err
 	}
 	rules, err := s.Rules(ctx, tx, a, x.On)
@@ -71,7 +79,7 @@ func (s *Service) form(ctx context.Context, tx *db.Tx, actor access.Actor, x For
 	if err := s.firstMembers(ctx, tx, actor, a, x, rules); err != nil {
 		return a, err
 	}
-	_, err = s.RecordChange(ctx, tx, actor, Change{Alliance: a.ID, What: what, Org: x.Lead, EffectiveOn: x.On, Cause: cause, Clause: a.Clause,
+	_, err = s.RecordChange(ctx, tx, actor, Change{Alliance: a.ID, What: WasFormed, Org: x.Lead, EffectiveOn: x.On, Cause: cause, Clause: a.Clause,
 		Text: fmt.Sprintf("%s组建，成员 %d 家，自 %s 起", a.Name, len(x.Members)+1, x.On)})
 	return a, err
 }
@@ -455,7 +463,7 @@ func (s *Service) Split(ctx context.Context, actor access.Actor, alliance string
 				return err
 			}
 		}
-		if made, err = s.form(ctx, tx, actor, x, WasFormed, "由"+a.Name+"拆分"); err != nil {
+		if made, err = s.form(ctx, tx, actor, x, "由"+a.Name+"拆分"); err != nil {
 			return err
 		}
 		_, err = s.RecordChange(ctx, tx, actor, Change{Alliance: a.ID, What: WasSplit, Org: x.Lead, EffectiveOn: x.On, Cause: strings.TrimSpace(x.Reason), Clause: a.Clause,

@@ -167,6 +167,13 @@ func (s *Service) mayRelate(ctx context.Context, tx *db.Tx, actor access.Actor, 
 		return nil
 	}
 	rel := access.Any
+	if a, err := Get(ctx, tx, r.Alliance); err == nil {
+		if rel, err = Standing(ctx, tx, actor, a); err != nil {
+			return err
+		}
+	} else if !errs.Is(err, errs.NotFound) {
+		return err
+	}
 	for _, id := range []string{r.From, r.To} {
 		if id == "" {
 			continue

@@ -15,6 +15,7 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/calls"
 	"yilian/internal/certificate"
+	"yilian/internal/charter"
 	"yilian/internal/consult"
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
@@ -24,7 +25,9 @@ import (
 	"yilian/internal/exchange"
 	"yilian/internal/exemption"
 	"yilian/internal/fhirapi"
+	"yilian/internal/filing"
 	"yilian/internal/flow"
+	"yilian/internal/governance"
 	"yilian/internal/grid"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
@@ -65,6 +68,9 @@ type App struct {
 	Alliances     *alliance.Service
 	Exemptions    *exemption.Service
 	Grids         *grid.Service
+	Charters      *charter.Service
+	Governance    *governance.Service
+	Filings       *filing.Service
 	Practitioners *practitioner.Service
 	Patients      *patient.Service
 	Index         *index.Service
@@ -142,8 +148,10 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Consults.Init(); err != nil {
 		return err
 	}
-	if err := a.Exemptions.Init(); err != nil {
-		return err
+	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init} {
+		if err := init(); err != nil {
+			return err
+		}
 	}
 	if err := a.seed(ctx); err != nil {
 		return err
@@ -173,6 +181,9 @@ func (a *App) assemble() {
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
 	a.Exemptions = &exemption.Service{DB: a.DB, Flow: a.Flow, Book: a.Book}
 	a.Grids = &grid.Service{DB: a.DB, Log: a.Audit, Policy: a.Book}
+	a.Charters = &charter.Service{DB: a.DB, Log: a.Audit, Alliances: a.Alliances}
+	a.Governance = &governance.Service{DB: a.DB, Log: a.Audit, Book: a.Book, Flow: a.Flow, Alliances: a.Alliances}
+	a.Filings = &filing.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Calendar: a.Calendar, Queue: a.Queue, Alliances: a.Alliances}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Index = &index.Service{DB: a.DB, Patients: a.Patients, Access: a.Access, Audit: a.Audit}
@@ -220,6 +231,8 @@ func (a *App) periodic() {
 	a.Queue.Title("account.sweep", "清理过期会话")
 	a.Queue.Every(referral.MorningJob, referral.MorningEvery, a.Referrals.Morning)
 	a.Queue.Title(referral.MorningJob, "下转候选晨间通知")
+	a.Queue.Every(governance.RemindJob, 24*time.Hour, a.Governance.Remind)
+	a.Queue.Title(governance.RemindJob, "理事会换届提醒")
 	a.Queue.Title("message.sweep", "清理过期通知")
 	a.Queue.Every(attribution.DailyJob, 24*time.Hour, a.Attributions.Daily)
 	a.Queue.Title(attribution.DailyJob, "更新居民归属")

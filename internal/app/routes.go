@@ -22,7 +22,10 @@ import (
 	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/exemption"
 	"yilian/internal/fhirapi"
+	"yilian/internal/filing"
+	"yilian/internal/filing/filingweb"
 	"yilian/internal/flow"
+	"yilian/internal/governance"
 	"yilian/internal/grid/gridweb"
 	"yilian/internal/home"
 	"yilian/internal/jobs/jobsweb"
@@ -50,6 +53,8 @@ var caseKinds = map[string]home.Kind{
 	referral.ConsentKind:  {Path: "/emergency/consents", Topic: "referral"},
 	consult.Kind:          {Path: "/consults", Topic: "consult"},
 	exemption.CaseKind:    {Path: "/exemptions", Topic: "alliance"},
+	filing.Kind:           {Path: "/filings", Topic: "alliance"},
+	governance.TermKind:   {Path: "/terms", Topic: "alliance"},
 }
 
 // routes registers every page. The order does not matter; the menu sorts by
@@ -88,6 +93,8 @@ func (a *App) routes() {
 	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library, Answers: &policyweb.Answers{
 		Clauses: answered, Figures: a.figures(), Items: site.Items, Offered: offered,
 	}}).Routes(site)
+	(&allianceweb.Pages{Alliances: a.Alliances, Charters: a.Charters, Governance: a.Governance, Filings: a.Filings}).Routes(site)
+	filingweb.Routes(site, &filingweb.Pages{Filings: a.Filings, Exemptions: a.Exemptions})
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)

@@ -28,6 +28,8 @@ type Opening struct {
 	BasedOn  string
 	Roles    map[Side]access.Role // see Move
 	Once     string               // token of the form; the same token opens one case only
+	Anchor   time.Time            // instant that the first clock counts from; zero: now
+	Due      time.Time            // given due time of the first state; otherwise its clock runs
 }
 
 // Move is what an action changes besides the state. Zero fields leave the case
@@ -81,7 +83,7 @@ func (e *Engine) Open(ctx context.Context, tx *db.Tx, actor access.Actor, o Open
 		Responsible: o.From,
 	}
 	s, _ := m.State(m.Start)
-	if err := e.enter(ctx, tx, m, &c, s, Move{Roles: o.Roles}); err != nil {
+	if err := e.enter(ctx, tx, m, &c, s, Move{Roles: o.Roles, Anchor: o.Anchor, Due: o.Due}); err != nil {
 		return Case{}, err
 	}
 	if err := insertCase(ctx, tx, c); err != nil {

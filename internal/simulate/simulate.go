@@ -148,6 +148,9 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.identities(ctx); err != nil {
 		return fmt.Errorf("demo identities: %w", err)
 	}
+	if err := s.govern(ctx); err != nil {
+		return fmt.Errorf("demo alliances: %w", err)
+	}
 	s.at(s.now)
 	if err := s.visits(ctx); err != nil {
 		return fmt.Errorf("demo visits: %w", err)

@@ -180,6 +180,8 @@ func (st *staff) jobs() []job {
 		{access.ReferralCenter, maternal, "", "fy.zz", 1},
 		{access.Registration, maternal, "", "fy.gh", 1},
 		{access.MedicalAffairs, tcm, "", "zy.yw", 1},
+		{access.AllianceOffice, tcm, "", "zy.ylt", 1},
+		{access.AllianceOffice, maternal, "", "fy.ylt", 1},
 	}
 	used := map[string]bool{}
 	for _, c := range vignettes() {

@@ -168,6 +168,14 @@ var keyTitles = map[string]string{
 	"participation.level.secondary_public":   "参加率分母：二级公立医院的等级",
 	"participation.level.tertiary_public":    "参加率分母：三级公立医院的等级",
 	"visit.common_share":                     "常见病、慢性病患者占比",
+	"filing.deadline":                        "备案报送时限（平台）",
+	"filing.amber":                           "备案黄灯提醒",
+	"filing.clock.review":                    "备案各级审核时限",
+	"filing.clock.returned":                  "备案退回补正时限",
+	"filing.reason.return":                   "备案退回理由",
+	"governance.quorum.percent":              "会议法定人数（百分比）",
+	"governance.majority.percent":            "决议通过的票数（百分比）",
+	"governance.clock.term":                  "换届提醒期限",
 }
 
 // partTitles are the words that longer keys are made of.
