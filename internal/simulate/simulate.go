@@ -155,6 +155,9 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.visits(ctx); err != nil {
 		return fmt.Errorf("demo visits: %w", err)
 	}
+	if err := s.messages(ctx); err != nil {
+		return fmt.Errorf("demo messages: %w", err)
+	}
 	if err := s.baselines(ctx); err != nil {
 		return fmt.Errorf("demo baselines: %w", err)
 	}
