@@ -49,7 +49,7 @@ var ranks = [][]string{
 	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
 	// 4 care
-	{"contract", "consent", "rescue", "schedule", "calls"},
+	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance", "reminder"},
 	{"referral", "attribution"},
 	{"consult"},
 	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},

@@ -121,6 +121,11 @@ func (w *work) write(ctx context.Context, form Form, p patient.Patient, sending 
 			return err
 		}
 	}
+	if sending {
+		if err := w.ground(ctx, &form, &f); err != nil {
+			return err
+		}
+	}
 	if err := f.Err(); err != nil {
 		return err
 	}
@@ -337,19 +342,6 @@ func (s *Service) RecordConsent(ctx context.Context, actor access.Actor, id stri
 		return err
 	})
 	return out, err
-}
-
-// only refuses a second open referral for the same need.
-func (w *work) only(ctx context.Context) error {
-	w.r.underWay = w.c.Patient + "/" + icd3(w.r.Diagnosis)
-	if w.r.Direction == Down { // beside the up-referral that it follows from
-		w.r.underWay += "/down"
-	}
-	number, err := sameNeed(ctx, w.tx, w.r.underWay, w.r.ID)
-	if err != nil || number == "" {
-		return err
-	}
-	return errs.E(errs.Conflict, "该患者已有同类诊断的转诊单 %s 正在办理，请在那张单子上继续，不要重复转诊", number)
 }
 
 // contracted notes the family-doctor team: its patients come first within a
