@@ -13,6 +13,7 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/firstvisit"
 	"yilian/internal/flow"
 	"yilian/internal/organization"
 	"yilian/internal/patient"
@@ -287,7 +288,10 @@ func (w *work) submit(ctx context.Context, p patient.Patient, written Form, acti
 	if err := w.review(ctx, &mv); err != nil {
 		return err
 	}
-	return w.act(ctx, ActSubmit, mv)
+	if err := w.act(ctx, ActSubmit, mv); err != nil {
+		return err
+	}
+	return firstvisit.Record(ctx, w.tx, w.c, w.r.Request.FirstVisit)
 }
 
 // consented demands the patient's recorded consent where the policy does

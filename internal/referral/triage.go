@@ -234,6 +234,9 @@ func (s *Service) SendElsewhereAs(ctx context.Context, actor access.Actor, ref R
 		if err := w.write(ctx, form, p, true); err != nil {
 			return err
 		}
-		return w.act(ctx, ActElsewhere, w.addressed())
+		if err := w.act(ctx, ActElsewhere, w.addressed()); err != nil {
+			return err
+		}
+		return firstvisit.Record(ctx, w.tx, w.c, w.r.Request.FirstVisit)
 	})
 }
