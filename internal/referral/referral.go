@@ -50,6 +50,10 @@ func directionOf(from, to organization.Kind, ally bool) Direction {
 	return Lateral
 }
 
+// Tier is the tier of an institution: 1 village, 2 township and community, 3
+// county, 4 city and above.
+func Tier(k organization.Kind) int { return tier(k) }
+
 func tier(k organization.Kind) int {
 	switch k {
 	case organization.VillageClinic:
