@@ -168,6 +168,12 @@ var keyTitles = map[string]string{
 	"participation.level.secondary_public":   "参加率分母：二级公立医院的等级",
 	"participation.level.tertiary_public":    "参加率分母：三级公立医院的等级",
 	"visit.common_share":                     "常见病、慢性病患者占比",
+	"firstvisit.county.list":                 "县级首诊分级病种清单",
+	"firstvisit.township.list":               "乡级首诊病种清单",
+	"firstvisit.reason":                      "首诊病种仍需上转的理由",
+	"referral.parallel.window":               "重复转诊的查找期限",
+	"referral.reason.parallel":               "另开一张转诊单的理由",
+	"reminder.reason":                        "患者表示不来的原因",
 }
 
 // partTitles are the words that longer keys are made of.
