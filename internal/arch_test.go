@@ -49,7 +49,7 @@ var ranks = [][]string{
 	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
 	// 4 care
-	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance", "reminder"},
+	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance"},
 	{"referral", "attribution"},
 	{"consult"},
 	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},

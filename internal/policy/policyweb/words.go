@@ -173,7 +173,6 @@ var keyTitles = map[string]string{
 	"firstvisit.reason":                      "首诊病种仍需上转的理由",
 	"referral.parallel.window":               "重复转诊的查找期限",
 	"referral.reason.parallel":               "另开一张转诊单的理由",
-	"reminder.reason":                        "患者表示不来的原因",
 }
 
 // partTitles are the words that longer keys are made of.
