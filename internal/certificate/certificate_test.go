@@ -1,6 +1,7 @@
 package certificate_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
+	"yilian/internal/policy"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
 )
@@ -136,6 +138,47 @@ func TestCertificateNeedsAnAcceptedReferral(t *testing.T) {
 		list, _, err := s.Register(t.Context(), office, certificate.Query{Text: z.Number})
 		if err != nil || len(list) != 1 || list[0].Status(calendar.DateOf(w.Now)) != "转诊已取消，待作废" {
 			t.Errorf("%+v %v", list, err)
+		}
+	})
+}
+
+// GB-5.2a: where no profile has a table nothing is estimated; with one the places
+// stand side by side, the cheapest first.
+func TestSharesOfThePossiblePlaces(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, s, _ := setup(t, d)
+		need := referral.Need{Patient: w.Patients[0].ID, Diagnosis: "I20.900", Urgency: "III"}
+		got, err := s.Shares(t.Context(), w.Doctor, need, 600000)
+		if err != nil || len(got.List) != 0 || len(got.Missing) == 0 {
+			t.Fatalf("estimated without a table: %+v, %v", got, err)
+		}
+		s.Book, err = policy.Load(os.DirFS("../insurance/testdata/profiles"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = d.Tx(t.Context(), func(tx *db.Tx) error {
+			_, err := tx.Exec(t.Context(), `UPDATE patient SET insurance_place = '9901' WHERE id = $1`, need.Patient)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err = s.Shares(t.Context(), w.Doctor, need, 600000)
+		if err != nil || len(got.List) == 0 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for i, x := range got.List {
+			if x.Clause != "TPL-1" || len(x.Orgs) == 0 || i > 0 && x.OwnFen < got.List[i-1].OwnFen {
+				t.Errorf("%+v", x)
+			}
+		}
+		for _, cost := range []int64{-1, 1_000_000_001} {
+			if _, err := s.Shares(t.Context(), w.Doctor, need, cost); !errs.Is(err, errs.Invalid) {
+				t.Errorf("cost %d: %v", cost, err)
+			}
+		}
+		if _, err := s.Shares(t.Context(), w.Stranger, need, 0); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("a stranger: %v", err)
 		}
 	})
 }

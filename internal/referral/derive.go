@@ -83,10 +83,10 @@ func (w *work) opened(ctx context.Context, p patient.Patient, d Derived) (flow.C
 	return c, w.relate(ctx, flow.Case{})
 }
 
-// SendDerivedTx sends a draft that DeriveTx has opened for a referring doctor
-// who has agreed beforehand that it may go without him: the program sends it in
-// his name. form is checked as in Submit and carries the patient's consent.
-func (s *Service) SendDerivedTx(ctx context.Context, tx *db.Tx, draft flow.Case, form Form) (flow.Case, error) {
+// SendForTx sends a draft that DeriveTx has opened for a referring doctor, in the
+// name of acting: the clerk's telephone entry, or the program. form is checked as
+// in Submit and carries the patient's consent.
+func (s *Service) SendForTx(ctx context.Context, tx *db.Tx, draft flow.Case, form Form, acting access.Actor) (flow.Case, error) {
 	r, err := s.load(ctx, tx, draft.ID)
 	if err != nil {
 		return flow.Case{}, err
@@ -99,8 +99,15 @@ func (s *Service) SendDerivedTx(ctx context.Context, tx *db.Tx, draft flow.Case,
 		s: s, tx: tx, actor: Derived{For: draft.From}.doctor(access.Actor{}),
 		ref: Ref{ID: draft.ID, Version: draft.Version}, was: draft, c: draft, r: r,
 	}
-	err = w.submit(ctx, p, form, audit.Program("按申请医生的授权"))
+	err = w.submit(ctx, p, form, acting)
 	return w.c, err
+}
+
+// SendDerivedTx sends a draft that DeriveTx has opened for a referring doctor
+// who has agreed beforehand that it may go without him: the program sends it in
+// his name. form is checked as in Submit and carries the patient's consent.
+func (s *Service) SendDerivedTx(ctx context.Context, tx *db.Tx, draft flow.Case, form Form) (flow.Case, error) {
+	return s.SendForTx(ctx, tx, draft, form, audit.Program("按申请医生的授权"))
 }
 
 // PlaceOf is whose rules bind what the actor asks for: the regions of his

@@ -11,7 +11,9 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/consent"
 	"yilian/internal/errs"
+	"yilian/internal/firstvisit"
 	"yilian/internal/flow"
+	"yilian/internal/liaison"
 	"yilian/internal/organization"
 )
 
@@ -47,6 +49,10 @@ func directionOf(from, to organization.Kind, ally bool) Direction {
 	}
 	return Lateral
 }
+
+// Tier is the tier of an institution: 1 village, 2 township and community, 3
+// county, 4 city and above.
+func Tier(k organization.Kind) int { return tier(k) }
 
 func tier(k organization.Kind) int {
 	switch k {
@@ -158,6 +164,19 @@ type Request struct {
 	PurposeText   string   `json:"purpose_text"` // when the purpose asks for free text
 	AdmittedOn    string   `json:"admitted_on"`  // of in-patients
 	Choices       []Choice `json:"choices"`
+
+	FirstVisit *firstvisit.Override `json:"first_visit,omitempty"` // why a listed disease goes up all the same
+	Contact    *liaison.Contact     `json:"contact,omitempty"`     // who beyond the county has said yes
+	Parallel   *Parallel            `json:"parallel,omitempty"`    // why there is a second referral for the same problem
+}
+
+// Parallel is why a patient is referred although another referral for the same
+// problem is under way (D19).
+type Parallel struct {
+	Number      string `json:"number"` // of the other referral
+	Reason      string `json:"reason"` // code of referral.reason.parallel
+	ReasonTitle string `json:"reason_title"`
+	Comment     string `json:"comment"`
 }
 
 // Form is what the referring doctor writes.

@@ -13,6 +13,7 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/firstvisit"
 	"yilian/internal/flow"
 	"yilian/internal/organization"
 	"yilian/internal/patient"
@@ -118,6 +119,11 @@ func (w *work) write(ctx context.Context, form Form, p patient.Patient, sending 
 	form.checkSaved(l, today, &f)
 	if form.TargetService != "" {
 		if err := w.target(ctx, form, p, sending, &f); err != nil {
+			return err
+		}
+	}
+	if sending {
+		if err := w.ground(ctx, &form, &f); err != nil {
 			return err
 		}
 	}
@@ -282,7 +288,10 @@ func (w *work) submit(ctx context.Context, p patient.Patient, written Form, acti
 	if err := w.review(ctx, &mv); err != nil {
 		return err
 	}
-	return w.act(ctx, ActSubmit, mv)
+	if err := w.act(ctx, ActSubmit, mv); err != nil {
+		return err
+	}
+	return firstvisit.Record(ctx, w.tx, w.c, w.r.Request.FirstVisit)
 }
 
 // consented demands the patient's recorded consent where the policy does
@@ -337,19 +346,6 @@ func (s *Service) RecordConsent(ctx context.Context, actor access.Actor, id stri
 		return err
 	})
 	return out, err
-}
-
-// only refuses a second open referral for the same need.
-func (w *work) only(ctx context.Context) error {
-	w.r.underWay = w.c.Patient + "/" + icd3(w.r.Diagnosis)
-	if w.r.Direction == Down { // beside the up-referral that it follows from
-		w.r.underWay += "/down"
-	}
-	number, err := sameNeed(ctx, w.tx, w.r.underWay, w.r.ID)
-	if err != nil || number == "" {
-		return err
-	}
-	return errs.E(errs.Conflict, "该患者已有同类诊断的转诊单 %s 正在办理，请在那张单子上继续，不要重复转诊", number)
 }
 
 // contracted notes the family-doctor team: its patients come first within a

@@ -162,18 +162,6 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r Record) error {
 	return nil
 }
 
-// sameNeed returns the number of an open referral of the patient for the same
-// ICD category, "" when there is none.
-func sameNeed(ctx context.Context, tx *db.Tx, key, except string) (string, error) {
-	found, err := db.List(ctx, tx, db.Value[string], `
-		SELECT c.number FROM referral r JOIN flow_case c ON c.id = r.id
-		WHERE r.under_way = $1 AND r.id <> $2`, key, except)
-	if err != nil || len(found) == 0 {
-		return "", err
-	}
-	return found[0], nil
-}
-
 // codeTaken reports whether an arrival code is in use at an institution.
 func codeTaken(ctx context.Context, tx *db.Tx, org, code string) (bool, error) {
 	n, err := db.Count(ctx, tx, `SELECT count(*) FROM referral WHERE code_org = $1 AND code = $2`, org, code)

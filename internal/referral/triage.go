@@ -4,19 +4,26 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"yilian/internal/access"
+	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/firstvisit"
 	"yilian/internal/flow"
+	"yilian/internal/liaison"
 	"yilian/internal/organization"
 )
 
 // Redirect names the place that takes a case over, and who there has agreed.
 type Redirect struct {
-	Service   string // id of the organization.HealthcareService
-	AgreedBy  string // who agreed
-	AgreedHow string // code of AgreedWays
+	Service   string    // id of the organization.HealthcareService
+	AgreedBy  string    // who agreed
+	AgreedHow string    // code of AgreedWays
+	Phone     string    // number of the call; beyond the county
+	At        time.Time // of the call; beyond the county
+	Visit     calendar.Date
 	Reason    string
 	Comment   string
 }
@@ -145,6 +152,9 @@ func (w *work) agreed(ctx context.Context, to Redirect) (flow.Party, error) {
 	if err != nil {
 		return flow.Party{}, err
 	}
+	if err := w.agreedBeyond(ctx, org, dept, to); err != nil {
+		return flow.Party{}, err
+	}
 	w.r.TargetService, w.r.TargetPhone = h.ID, org.ReferralPhone
 	return flow.Party{Org: org.ID, OrgName: org.Name, Department: dept.ID, DepartmentName: dept.Name}, nil
 }
@@ -189,6 +199,21 @@ func (s *Service) Decline(ctx context.Context, actor access.Actor, ref Ref, d De
 // SendElsewhere sends a declined referral to another place. The patient is
 // shown the choices again; number and consent stay.
 func (s *Service) SendElsewhere(ctx context.Context, actor access.Actor, ref Ref, service string, choices []Choice) (flow.Case, error) {
+	return s.SendElsewhereAs(ctx, actor, ref, Elsewhere{Service: service, Choices: choices})
+}
+
+// Elsewhere is where a declined referral goes now, with what the new place asks
+// for: the reason of a listed disease and the word of a place beyond the county.
+type Elsewhere struct {
+	Service    string
+	Choices    []Choice
+	FirstVisit *firstvisit.Override
+	Contact    *liaison.Contact
+}
+
+// SendElsewhereAs is SendElsewhere with what a place may ask for.
+func (s *Service) SendElsewhereAs(ctx context.Context, actor access.Actor, ref Ref, to Elsewhere) (flow.Case, error) {
+	service, choices := to.Service, to.Choices
 	return s.step(ctx, actor, ref, ActElsewhere, access.Refer, func(ctx context.Context, w *work) error {
 		if w.r.Direction == Down {
 			return w.elsewhereDown(ctx, service, choices)
@@ -202,9 +227,16 @@ func (s *Service) SendElsewhere(ctx context.Context, actor access.Actor, ref Ref
 			return fieldErr("target_service", "该科室刚刚退回了这张单子，请选择其他机构或科室")
 		}
 		form.TargetService, form.Request.Choices = service, choose(choices)
+		form.Request.Contact = to.Contact
+		if to.FirstVisit != nil {
+			form.Request.FirstVisit = to.FirstVisit
+		}
 		if err := w.write(ctx, form, p, true); err != nil {
 			return err
 		}
-		return w.act(ctx, ActElsewhere, w.addressed())
+		if err := w.act(ctx, ActElsewhere, w.addressed()); err != nil {
+			return err
+		}
+		return firstvisit.Record(ctx, w.tx, w.c, w.r.Request.FirstVisit)
 	})
 }

@@ -25,6 +25,7 @@ type Pages struct {
 func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /certificates", p.list)
 	site.Handle("POST /certificates", p.issue)
+	site.Handle("POST /certificates/estimate", p.estimate)
 	site.Handle("POST /certificates/{id}/void", p.void)
 	site.Handle("GET /certificates/{id}/print", p.print)
 	site.Menu(web.Item{Group: "业务协同", Title: "转诊证明", Icon: "file-certificate", Path: "/certificates", Order: 25, Rights: []string{string(access.CertificateIssue)}})

@@ -176,6 +176,11 @@ var keyTitles = map[string]string{
 	"governance.quorum.percent":              "会议法定人数（百分比）",
 	"governance.majority.percent":            "决议通过的票数（百分比）",
 	"governance.clock.term":                  "换届提醒期限",
+	"firstvisit.county.list":                 "县级首诊分级病种清单",
+	"firstvisit.township.list":               "乡级首诊病种清单",
+	"firstvisit.reason":                      "首诊病种仍需上转的理由",
+	"referral.parallel.window":               "重复转诊的查找期限",
+	"referral.reason.parallel":               "另开一张转诊单的理由",
 }
 
 // partTitles are the words that longer keys are made of.

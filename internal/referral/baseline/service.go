@@ -115,6 +115,9 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, actor access.Actor, allo
 	if err := check(e, calendar.DateOf(tx.Now)); err != nil {
 		return err
 	}
+	if err := hold(ctx, tx, e.Org); err != nil {
+		return err
+	}
 	live, err := entries(ctx, tx, e.Org, e.Direction, false)
 	if err != nil {
 		return err

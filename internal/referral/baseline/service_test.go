@@ -2,11 +2,15 @@ package baseline_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
 	"yilian/internal/access"
+	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
@@ -68,6 +72,32 @@ func setup(t *testing.T, d *db.DB) (*baseline.Service, *referraltest.World, acce
 
 func of(org string, n int64, s baseline.Source) baseline.Entry {
 	return baseline.Entry{Org: org, Direction: referral.Down, Span: baseline.Span{From: "2025-01-01", To: "2025-12-31"}, N: n, Source: s, Note: "医务科登记本"}
+}
+
+// Of several people who enter overlapping periods at the same moment one is
+// first, and the others are told so.
+func TestOverlappingBaselinesAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s, w, office := setup(t, d)
+		var group sync.WaitGroup
+		var entered atomic.Int64
+		for i := range 8 {
+			group.Go(func() {
+				e := of(w.Hospital.ID, int64(300+i), baseline.Paper)
+				e.From = calendar.Date(fmt.Sprintf("2025-%02d-01", i+1))
+				switch err := s.Enter(ctx, office, []baseline.Entry{e}); {
+				case err == nil:
+					entered.Add(1)
+				default:
+					wants(t, err, errs.Conflict, "期间不能重叠")
+				}
+			})
+		}
+		group.Wait()
+		if n := entered.Load(); n != 1 {
+			t.Errorf("%d of 8 overlapping baselines were entered, want 1", n)
+		}
+	})
 }
 
 func TestBaselinesAreEnteredConfirmedAndVoided(t *testing.T) {

@@ -30,6 +30,13 @@ func entries(ctx context.Context, tx *db.Tx, org string, d referral.Direction, v
 		ORDER BY from_on DESC, direction, org, entered_at, id`, org, string(d), voided)
 }
 
+// hold lets two people who enter baselines of an institution at once run one
+// after the other, so that the second sees what the first has entered.
+func hold(ctx context.Context, tx *db.Tx, org string) error {
+	_, err := tx.Exec(ctx, `UPDATE organization SET active = active WHERE id = $1`, org)
+	return err
+}
+
 func insert(ctx context.Context, tx *db.Tx, e Entry, account string) error {
 	_, err := tx.Exec(ctx, `INSERT INTO referral_baseline (id, org, direction, from_on, to_on, n, source, note, entered_at, entered_by, entered_name,
 			confirmed_name, confirm_note, voided_name, void_reason)

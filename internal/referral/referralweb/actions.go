@@ -10,6 +10,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/calendar"
 	"yilian/internal/consent"
+	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
 )
@@ -110,8 +111,14 @@ func answerCancel(c call) (flow.Case, error) {
 }
 
 func redirect(c call) (flow.Case, error) {
+	var wrong errs.Form
+	at := when(c.form, "contact_at", "通话时间", &wrong)
+	if err := wrong.Err(); err != nil {
+		return flow.Case{}, err
+	}
 	return c.p.Service.Redirect(c.ctx, c.actor, c.ref, referral.Redirect{
 		Service: c.text("target_service"), AgreedBy: c.text("agreed_by"), AgreedHow: c.text("agreed_how"), Reason: c.reason(), Comment: c.comment(),
+		Phone: c.text("contact_phone"), At: at, Visit: calendar.Date(c.text("contact_visit")),
 	})
 }
 
@@ -186,21 +193,6 @@ func closeCase(c call) (flow.Case, error) {
 
 func death(c call) (flow.Case, error) {
 	return c.p.Service.RecordDeath(c.ctx, c.actor, c.ref, referral.Death{On: c.text("deceased_on"), Reason: c.reason()})
-}
-
-// elsewhere sends a declined case to another place; all places on the page
-// were shown to the patient.
-func elsewhere(c call) (flow.Case, error) {
-	full, err := c.p.Service.View(c.ctx, c.actor, c.ref.ID)
-	if err != nil {
-		return flow.Case{}, err
-	}
-	targets, err := c.p.elsewhereTargets(c.ctx, c.actor, full)
-	if err != nil {
-		return flow.Case{}, err
-	}
-	service := c.text("target_service")
-	return c.p.Service.SendElsewhere(c.ctx, c.actor, c.ref, service, choices(targets, c.form["shown"], service))
 }
 
 // choices are the places that stood on the page, the chosen one marked.

@@ -35,6 +35,7 @@ type request struct {
 	Err        error
 	Options    referral.Options
 	Targets    []referral.Target
+	Asked      referral.Asked
 	Now        time.Time
 
 	Interactions int
@@ -155,6 +156,7 @@ func saved(f referral.Full) url.Values {
 			v.Set(name, strconv.Itoa(*n))
 		}
 	}
+	groundValues(r, v)
 	return v
 }
 
@@ -232,7 +234,7 @@ func (p *Pages) suggest(ctx context.Context, q *request, id string) (err error) 
 		q.Values.Set("illness", built)
 	}
 	q.Values.Set("_illness_built", built)
-	return nil
+	return p.ground(ctx, q, id)
 }
 
 // matching are the indications that a diagnosis suggests.
@@ -317,6 +319,7 @@ func parse(form url.Values) (referral.Form, error) {
 			PurposeText: text("purpose_text"), AdmittedOn: text("admitted_on"),
 		},
 	}
+	grounded(form, &f.Request, &wrong)
 	if f.Diagnosis == "" && text("diagnosis_text") != "" {
 		if code, ok := terminology.Get(text("diagnosis_text")); ok {
 			f.Diagnosis = code.Code

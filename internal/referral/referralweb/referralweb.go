@@ -38,6 +38,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("POST /referrals", p.create)
 	site.Handle("GET /referrals/new", p.newForm)
 	site.Handle("POST /referrals/new/suggest", p.suggestions)
+	site.Handle("POST /referrals/new/ground", p.grounds)
 	site.Handle("GET /referrals/diagnoses", p.diagnoses)
 	site.Handle("GET /referrals/{id}", p.show)
 	site.Handle("GET /referrals/{id}/news", p.news)

@@ -54,6 +54,7 @@ type lists struct {
 	Targets     []referral.Target // to send elsewhere, with load and obstacles
 	Services    []web.Option      // to redirect to
 	Orgs        []web.Option      // to suggest
+	Asked       referral.Asked    // by the place chosen to send elsewhere
 }
 
 func (f form) value(name string) string { return f.Values.Get(name) }
@@ -383,9 +384,7 @@ func rankHere(here bool) int {
 // places reads where a case may go instead.
 func (p *Pages) places(ctx context.Context, v *view) error {
 	if v.Form.Action.Name == referral.ActElsewhere {
-		found, err := p.elsewhereTargets(ctx, v.Actor, v.Full)
-		v.Form.Lists.Targets = slices.DeleteFunc(found, func(t referral.Target) bool { return t.Service.ID == v.Record.TargetService })
-		return err
+		return p.elsewhereAsks(ctx, v)
 	}
 	return p.Service.DB.View(ctx, func(tx *db.Tx) error {
 		today := calendar.DateOf(tx.Now)
