@@ -67,6 +67,7 @@ func (a *App) routes() {
 	a.Site = site
 	site.Public("GET /healthz", a.healthz)
 	accounts := accountweb.Routes(site, a.Accounts)
+	accounts.Calls = a.calls
 	site.Use(accounts.Middleware)
 	site.Use(a.framed)
 	fhirapi.Routes(site, a.FHIR)
@@ -105,6 +106,15 @@ func (a *App) routes() {
 // measured keeps how long a referral took from the open patient to sending.
 func (a *App) measured(ctx context.Context, interactions int, elapsed time.Duration) {
 	slog.InfoContext(ctx, "referral sent", "interactions", interactions, "seconds", int(elapsed.Seconds()))
+}
+
+// calls counts the emergencies that ring for a person whose screen may be locked.
+func (a *App) calls(ctx context.Context, actor access.Actor) (n int, may bool, err error) {
+	if !access.Has(access.Role(actor.Role), access.ReferralEmergency) {
+		return 0, false, nil
+	}
+	list, err := a.Referrals.Alarm(ctx, actor)
+	return len(list), true, err
 }
 
 // landing is where posts begin that work on no cases.

@@ -43,9 +43,10 @@ type Pages struct {
 func (p *Pages) Routes(site *web.Site) {
 	site.Handle("GET /{$}", p.todo)
 	site.Handle("GET /todo", p.list)
+	site.Handle("GET /todo/badge", p.badge)
 	site.Handle("GET /events", p.events)
 	site.Menu(web.Item{
-		Title: "待办", Icon: "list-check", Path: "/", Order: 10, Badge: "todo",
+		Title: "待办", Icon: "list-check", Path: "/", Order: 10, Badge: "todo", Live: "/todo/badge",
 		Rights: []string{string(access.ReferralRead)},
 	})
 }
@@ -151,6 +152,23 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return web.Render(w, r, http.StatusOK, todoList(data))
+}
+
+// badge is the number in the menu of every open page.
+func (p *Pages) badge(w http.ResponseWriter, r *http.Request) error {
+	if !web.IsFragment(r) {
+		return web.Redirect(w, r, "/")
+	}
+	actor, _ := access.ActorFrom(r.Context())
+	var count flow.TodoCount
+	err := p.DB.View(r.Context(), func(tx *db.Tx) (err error) {
+		count, err = flow.CountTodo(r.Context(), tx, actor)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.Render(w, r, http.StatusOK, web.MenuBadge(int(count.Waiting)))
 }
 
 // heartbeat keeps proxies from closing a silent stream.

@@ -187,5 +187,9 @@ func bedPools(want BedKind) []BedKind {
 	return []BedKind{want, AnyBed}
 }
 
+// Meets reports whether two slots have an instant in common: nobody can keep
+// both. A slot that is none meets no other.
+func (s Slot) Meets(o Slot) bool { return s.ID != "" && overlap(s, o) }
+
 // overlap reports whether two spans of time have an instant in common.
 func overlap(a, b Slot) bool { return a.Start.Before(b.End) && b.Start.Before(a.End) }

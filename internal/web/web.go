@@ -24,6 +24,7 @@ type Item struct {
 	Order  int      // place in the menu; a group stands where its first item stands
 	Rights []string // the actor needs one of them; empty: everybody
 	Badge  string   // key in Frame.Badges; "" means Path
+	Live   string   // where the badge is asked for again, on the topic Badge of the event stream; "" never
 }
 
 // Group is a heading of the menu with its items.

@@ -83,13 +83,48 @@ func TestMain(m *testing.M) {
 
 // start makes the demonstration in a new folder and serves it on a free port.
 func start() (*world, error) {
-	w := &world{log: &journal{}}
-	slog.SetDefault(slog.New(w.log))
 	dir, err := os.MkdirTemp("", "yilian-stories")
 	if err != nil {
 		return nil, err
 	}
 	folder = dir
+	w, err := build(dir)
+	if err != nil {
+		return nil, err
+	}
+	finish, err = w.serve()
+	return w, err
+}
+
+// alone is a program of its own, for a story that lets days pass.
+func alone(t *testing.T) *world {
+	t.Helper()
+	before := slog.Default()
+	t.Cleanup(func() { slog.SetDefault(before) })
+	w, err := build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := w.serve()
+	t.Cleanup(func() {
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+		for _, line := range w.log.errors() {
+			t.Errorf("the program logged: %s", line)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// build makes the demonstration in a folder.
+func build(dir string) (*world, error) {
+	var err error
+	w := &world{log: &journal{}}
+	slog.SetDefault(slog.New(w.log))
 	begun, ahead := time.Now(), &atomic.Int64{}
 	now := func() time.Time {
 		return morning.Add(time.Since(begun) + time.Duration(ahead.Load())).Truncate(time.Millisecond)
@@ -104,14 +139,15 @@ func start() (*world, error) {
 	if _, err := simulate.Demo(context.Background(), w.app); err != nil {
 		return nil, err
 	}
-	return w, w.serve()
+	return w, nil
 }
 
-func (w *world) serve() error {
+// serve runs the program until end is called.
+func (w *world) serve() (end func() error, err error) {
 	ctx, stop := context.WithCancel(context.Background())
 	addr, ended := make(chan string, 1), make(chan error, 1)
 	go func() { ended <- w.app.Serve(ctx, func(a string) { addr <- a }) }()
-	finish = func() error {
+	end = func() error {
 		stop()
 		err := <-ended
 		if errors.Is(err, context.Canceled) {
@@ -122,10 +158,10 @@ func (w *world) serve() error {
 	select {
 	case a := <-addr:
 		w.url = "http://" + a
-		return nil
+		return end, nil
 	case err := <-ended:
 		ended <- err
-		return err
+		return end, err
 	}
 }
 

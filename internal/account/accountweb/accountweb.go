@@ -20,6 +20,10 @@ type Handlers struct {
 	// proxy which ends TLS. On a connection with TLS it is marked anyway.
 	Secure bool
 
+	// Calls counts the emergencies that wait for a person, also while his screen
+	// is locked; may is false for who is never called. It tells no patient data.
+	Calls func(ctx context.Context, actor access.Actor) (n int, may bool, err error)
+
 	svc *account.Service
 }
 
@@ -55,6 +59,7 @@ func (h *Handlers) sessionRoutes(site *web.Site) {
 	site.Handle("POST /password", h.password)
 	site.Handle("POST /logout", h.logout)
 	site.Handle("POST /lock", h.lock)
+	site.Handle("GET "+callsPath, h.calls)
 	site.Handle("GET /unlock", h.unlockPage)
 	site.Handle("POST /unlock", h.unlock)
 	site.Handle("POST /touch", func(w http.ResponseWriter, _ *http.Request) error {

@@ -55,6 +55,7 @@ func start(t *testing.T) *server {
 	}}
 	site := web.New(web.Options{Log: slog.New(slog.DiscardHandler), Now: d.Now})
 	h := Routes(site, s.svc)
+	h.Calls = func(_ context.Context, a access.Actor) (int, bool, error) { return 2, a.Name == "张医生", nil }
 	site.Use(h.Middleware)
 	site.Use(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -211,6 +212,26 @@ func TestCookieIsKeptFromScripts(t *testing.T) {
 	if !strings.Contains(c, "HttpOnly") || !strings.Contains(c, "SameSite=Lax") || !strings.Contains(c, "Path=/") {
 		t.Fatal(c)
 	}
+}
+
+// A locked page hears how many emergencies wait for its person and nothing else;
+// asking does not keep the session awake.
+func TestLockedPageHearsCalls(t *testing.T) {
+	s := start(t)
+	b := s.browser()
+	b.signIn("doc1").must(t, 200, "首页 张医生")
+	ask := func(b *browser) page { return b.do("GET", "/lock/calls", nil, "Accept", "text/plain", "X-Live", "1") }
+	s.at = s.at.Add(14 * time.Minute)
+	ask(b).must(t, 200, "2")
+	s.at = s.at.Add(2 * time.Minute)
+	b.get("/account").must(t, 200, "屏幕已锁定", `data-calls="/lock/calls"`)
+	if p := ask(b); p.status != 200 || p.body != "2" {
+		t.Errorf("%d %q", p.status, p.body)
+	}
+	other := s.browser()
+	other.signIn("doc2")
+	ask(other).must(t, 204)
+	ask(s.browser()).must(t, 401)
 }
 
 func TestLockKeepsWhatWasTyped(t *testing.T) {

@@ -15,7 +15,10 @@ import (
 )
 
 // whileLocked are the paths that answer although the screen is locked.
-var whileLocked = []string{"/unlock", "/lock", "/switch", "/logout"}
+var whileLocked = []string{"/unlock", "/lock", callsPath, "/switch", "/logout"}
+
+// callsPath is where a locked page asks whether its person is called.
+const callsPath = "/lock/calls"
 
 // inStage are the paths that answer before a session is open.
 var inStage = map[account.Stage][]string{

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"yilian/internal/account"
 	"yilian/internal/errs"
@@ -210,4 +211,24 @@ func (h *Handlers) switchPost(w http.ResponseWriter, r *http.Request) error {
 	h.setCookie(w, r, o.Token)
 	web.Flash(w, r, web.Good, "已切换到："+o.Session.Post.Title())
 	return onward(w, r, o.Session.Stage, "/")
+}
+
+// calls answers how many emergencies wait for the person of a session, and no
+// more than that: his screen may be locked. 204: he is never called.
+func (h *Handlers) calls(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	n := session(r)
+	if h.Calls == nil || n.Stage != account.StageOpen {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	waiting, may, err := h.Calls(r.Context(), n.Actor())
+	if err != nil {
+		return err
+	}
+	if !may {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return plain(w, http.StatusOK, strconv.Itoa(waiting))
 }

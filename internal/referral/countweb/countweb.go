@@ -230,7 +230,7 @@ const pageSize = 50
 func (p *Pages) cases(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	c := casesPage{Number: web.PageNumber(r), values: q, Pick: referralcount.Pick{
-		Measure: referralcount.Measure(q.Get("measure")), Holder: q.Get("holder"),
+		Measure: referralcount.Measure(q.Get("measure")), Holder: q.Get("holder"), Refuser: q.Get("refuser"), Reason: q.Get("reason"),
 		Cell: referralcount.Cell{Direction: referral.Direction(q.Get("row_direction")), Month: q.Get("row_month"), Org: q.Get("row_org"),
 			Dept: q.Get("row_dept"), NoDept: q.Get("row_none") != ""},
 		Limit: pageSize,

@@ -12,6 +12,7 @@ import (
 	"yilian/internal/db/dbtest"
 	"yilian/internal/referral"
 	"yilian/internal/referral/baseline"
+	"yilian/internal/referral/ledger"
 	"yilian/internal/referral/referraltest"
 	"yilian/internal/web/facetest"
 )
@@ -48,6 +49,24 @@ func TestTableOpensItsCases(t *testing.T) {
 		f.Get("/counts", http.StatusForbidden)
 		f.Get("/counts/cases?measure=asked", http.StatusForbidden)
 		f.Get("/counts/export", http.StatusForbidden)
+	})
+}
+
+// What an institution has refused, and for which reason, opens to its cases, for
+// bureaus too.
+func TestRefusalsOpenTheirCases(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		f, w := setup(t, d)
+		c, other := w.To(0, referral.StateDeclined), w.To(1, referral.StateSubmitted)
+		f.Actor = w.Bureau
+		list, err := ledger.Refusals(t.Context(), d, w.Bureau, "", "", "")
+		if err != nil || len(list) != 1 || len(list[0].Reasons) != 1 {
+			t.Fatalf("%+v %v", list, err)
+		}
+		cases := "/counts/cases?measure=refused&period=custom&refuser="
+		f.See(cases+w.Hospital.ID+"&reason="+list[0].Reasons[0].Code, c.Number, "共 1 例").Hides(other.Number, w.Patients[0].Name)
+		f.See(cases+w.Hospital.ID+"&reason=none", "没有这样的转诊")
+		f.See(cases+w.Township.ID, "没有这样的转诊")
 	})
 }
 

@@ -434,7 +434,7 @@ func partView(g growthPage, p baseline.Part) templ.Component {
 					}
 					return nil
 				})
-				templ_7745c5c3_Err = web.Table("转出机构", "本期例数", "基数", "基数来源", "增长率", "为什么不能计算").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Table("转出机构", "本期例数", "基数", "基数来源", "增长率", "说明").Render(templ.WithChildren(ctx, templ_7745c5c3_Var8), templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

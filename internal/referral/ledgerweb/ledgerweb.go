@@ -182,6 +182,15 @@ type refuserPage struct {
 	List []ledger.Refuser
 }
 
+// refused is the address of the cases that an institution has refused.
+func (t refuserPage) refused(org, reason string) string {
+	if t.Persons {
+		return t.url("/ledger", "stage", ledger.Refused, "other", org, "reason", reason)
+	}
+	return "/counts/cases?" + url.Values{"measure": {string(referralcount.Refused)}, "period": {"custom"}, "by": {"to"}, "refuser": {org}, "reason": {reason},
+		"from": {string(t.Scope.From)}, "to": {string(t.Scope.To)}}.Encode()
+}
+
 func (p *Pages) refusals(w http.ResponseWriter, r *http.Request) error {
 	actor := access.ActorOf(r.Context())
 	t := refuserPage{table: table{Actor: actor, Persons: access.May(actor, access.ReferralRead, access.Own)}}

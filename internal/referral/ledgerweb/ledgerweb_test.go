@@ -41,7 +41,7 @@ func TestLedgerPages(t *testing.T) {
 		if strings.Contains(page.Body, "张*兰") || strings.Contains(page.Body, c.Number) {
 			t.Error("a bureau sees persons")
 		}
-		f.See("/ledger/refusals?"+span, w.Hospital.Name)
+		f.See("/ledger/refusals?"+span, w.Hospital.Name, "/counts/cases?", "measure=refused", "refuser="+w.Hospital.ID)
 		f.Get("/ledger/export?"+span, http.StatusForbidden)
 		f.Actor = access.Actor{Account: "r", Role: string(access.Resident)}
 		f.Get("/ledger", http.StatusForbidden)

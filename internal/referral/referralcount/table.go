@@ -197,9 +197,11 @@ func (m Measure) Of(r Row) int64 {
 type Pick struct {
 	Measure Measure
 	Cell
-	Holder string // institution whose turn it is
-	Limit  int    // 0: 50
-	Offset int
+	Holder  string // institution whose turn it is
+	Refuser string // institution that has refused them
+	Reason  string // code of the reason for which it has
+	Limit   int    // 0: 50
+	Offset  int
 }
 
 // Case is a referral behind a figure. It names no person and no diagnosis, so
@@ -229,7 +231,7 @@ func Cases(ctx context.Context, d *db.DB, actor access.Actor, q Query, p Pick) (
 	}
 	opens := access.May(actor, access.ReferralRead, access.Own)
 	err = d.View(ctx, func(tx *db.Tx) (err error) {
-		args := append(q.args(tx.Now), string(p.Measure), string(p.Direction), p.Month, p.Org, p.Dept, p.NoDept, p.Holder)
+		args := append(q.args(tx.Now), string(p.Measure), string(p.Direction), p.Month, p.Org, p.Dept, p.NoDept, p.Holder, p.Refuser, p.Reason)
 		if total, err = db.Count(ctx, tx, `SELECT count(*) FROM (`+sides+`) t WHERE `+picked, args...); err != nil {
 			return err
 		}
@@ -242,13 +244,15 @@ func Cases(ctx context.Context, d *db.DB, actor access.Actor, q Query, p Pick) (
 	return list, total, err
 }
 
-// picked narrows sides to one figure. Parameters 10 to 16 are those of Pick.
+// picked narrows sides to one figure. Parameters 10 to 18 are those of Pick.
 const picked = `(CAST($10 AS TEXT) = 'asked' OR (CAST($10 AS TEXT) = 'accepted' AND accepted) OR (CAST($10 AS TEXT) = 'arrived' AND arrived)
 		OR (CAST($10 AS TEXT) = 'reported' AND reported) OR (CAST($10 AS TEXT) = 'followed' AND followed) OR (CAST($10 AS TEXT) = 'due' AND due)
 		OR (CAST($10 AS TEXT) = 'refused' AND refused) OR (CAST($10 AS TEXT) = 'waiting_from' AND open AND turn = 'from')
 		OR (CAST($10 AS TEXT) = 'waiting_to' AND open AND turn = 'to') OR (CAST($10 AS TEXT) = 'late' AND late) OR (CAST($10 AS TEXT) = 'open' AND open))
 	AND (CAST($11 AS TEXT) = '' OR direction = $11) AND (CAST($12 AS TEXT) = '' OR month = $12) AND (CAST($13 AS TEXT) = '' OR side_org = $13)
-	AND (CAST($14 AS TEXT) = '' OR side_dept = $14) AND (NOT CAST($15 AS BOOLEAN) OR side_dept = '') AND (CAST($16 AS TEXT) = '' OR owner_org = $16)`
+	AND (CAST($14 AS TEXT) = '' OR side_dept = $14) AND (NOT CAST($15 AS BOOLEAN) OR side_dept = '') AND (CAST($16 AS TEXT) = '' OR owner_org = $16)
+	AND (CAST($17 AS TEXT) = '' OR EXISTS (SELECT 1 FROM flow_event v WHERE v.case_id = t.id AND v.action IN ('decline', 'decline_down')
+		AND v.org = $17 AND (CAST($18 AS TEXT) = '' OR v.reason = $18)))`
 
 func cases(ctx context.Context, tx *db.Tx, args []any) ([]Case, error) {
 	return db.List(ctx, tx, func(scan db.Scan) (c Case, err error) {
@@ -258,9 +262,9 @@ func cases(ctx context.Context, tx *db.Tx, args []any) ([]Case, error) {
 		return c, err
 	}, `
 		SELECT t.id, t.number, t.direction, t.submitted_on, t.from_org_name, t.from_dept_name, t.to_org_name, t.to_dept_name, t.state,
-			coalesce(t.late, CAST($19 AS BOOLEAN)), t.arrived_at, t.completed_at, CAST($1 AS TEXT) <> ''
+			coalesce(t.late, CAST($21 AS BOOLEAN)), t.arrived_at, t.completed_at, CAST($1 AS TEXT) <> ''
 		FROM (`+sides+`) t WHERE `+picked+`
-		ORDER BY t.submitted_at DESC, t.id LIMIT $17 OFFSET $18`, append(args, false)...)
+		ORDER BY t.submitted_at DESC, t.id LIMIT $19 OFFSET $20`, append(args, false)...)
 }
 
 // Sent is what an institution has sent in a scope.

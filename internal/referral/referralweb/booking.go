@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"yilian/internal/access"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
+	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
 	"yilian/internal/schedule"
@@ -56,19 +59,52 @@ func (p *Pages) offer(ctx context.Context, tx *db.Tx, v *view, typed bool) error
 	for _, x := range free {
 		f.Offers.Clinic = append(f.Offers.Clinic, clinicOption(x, names[x.Slot.Practitioner]))
 	}
-	for _, x := range o.Has.Exams() {
-		if x.State.Live() {
-			f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: "现在的安排"})
-		}
-	}
-	for _, x := range fewExams(o.Exams) {
-		f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: fmt.Sprintf("余 %d", x.Left)})
-	}
 	f.Offers.Bed = bedText(o, v)
 	if !typed {
 		preset(f, o, free, booked, v.Now)
 	}
+	return offerExams(ctx, tx, f, o)
+}
+
+// offerExams fills in the exams at other times than the chosen clinic.
+func offerExams(ctx context.Context, tx *db.Tx, f *form, o referral.Openings) error {
+	var clinic schedule.Slot
+	if id := f.value("slot"); id != "" {
+		var err error
+		if clinic, err = schedule.GetSlot(ctx, tx, id); err != nil && !errs.Is(err, errs.NotFound) {
+			return err
+		}
+	}
+	for _, x := range o.Has.Exams() {
+		if x.State.Live() && !clinic.Meets(x.Slot) {
+			f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: "现在的安排"})
+		}
+	}
+	free := slices.DeleteFunc(o.Exams, func(x schedule.Free) bool { return clinic.Meets(x.Slot) })
+	for _, x := range fewExams(free) {
+		f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: fmt.Sprintf("余 %d", x.Left)})
+	}
 	return nil
+}
+
+// otherClinic answers the exams that can go with another clinic time.
+func (p *Pages) otherClinic(w http.ResponseWriter, r *http.Request) error {
+	q, actor := r.URL.Query(), access.ActorOf(r.Context())
+	v, err := p.read(r.Context(), actor, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	a, ok := v.find(referral.ActArrange)
+	if !ok {
+		a, ok = v.find(referral.ActReschedule)
+	}
+	if !ok {
+		return errs.E(errs.Conflict, "现在不能安排就诊：单子已是“%s”，或不由您办理", stateTitle(v.Case.State))
+	}
+	if err := p.prepare(r.Context(), v, a, q, nil); err != nil {
+		return err
+	}
+	return web.Render(w, r, http.StatusOK, examChoices(v.Form))
 }
 
 // onTheWay is how long a patient needs at least to come: earlier places are

@@ -2,9 +2,12 @@ package referralweb
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"yilian/internal/audit"
 	"yilian/internal/db"
 	"yilian/internal/flow"
 	"yilian/internal/referral"
@@ -51,6 +54,48 @@ func TestBookingForm(t *testing.T) {
 			t.Errorf("after rescheduling %+v", has)
 		}
 	})
+}
+
+// TestExamsBesideTheClinic offers no exam at the time of the clinic, whichever
+// is chosen.
+func TestExamsBesideTheClinic(t *testing.T) {
+	each(t, func(f *fixture) {
+		w := f.w
+		s := w.Booking(2, 1)
+		clinic, exams := w.Slots("2026-03-03")
+		early := schedule.Schedule{
+			Department: exams[0].Department, Kind: schedule.Exam, Name: "心电图", From: "08:30", To: "09:30", Capacity: 2, Minutes: 20,
+			Weekdays: []time.Weekday{time.Tuesday}, ValidFrom: "2026-01-01", Active: true,
+		}
+		if err := w.DB.Tx(context.Background(), func(tx *db.Tx) error {
+			_, err := s.SaveTx(context.Background(), tx, audit.Program("test"), early)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		c := w.To(0, referral.StateSubmitted)
+		f.as(w.Centre)
+		f.do(200, c, "accept")
+		offers := func(body, day string) bool { return strings.Contains(body, "心电图 "+day) }
+		form := f.get(200, "/referrals/"+c.ID+"/arrange")
+		f.has(form, `value="`+clinic[0].ID+`" checked`)
+		if offers(form, "3月3日（周二）08:30") || !offers(form, "3月3日（周二）08:50") {
+			t.Error("the exam at the time of the clinic is offered, or the next one is not")
+		}
+		part := f.get(200, "/referrals/"+c.ID+"/exams?slot="+clinic[1].ID)
+		if !offers(part, "3月3日（周二）08:30") {
+			t.Errorf("after another clinic was chosen: %s", part)
+		}
+		f.do(409, c, "arrange", "slot", clinic[0].ID, "exams", examAt(w.Slots("2026-03-03"))("心电图", clinic[0])) // who sends it all the same
+	})
+}
+
+// examAt finds the exam that begins with a clinic.
+func examAt(_, exams []schedule.Slot) func(title string, with schedule.Slot) string {
+	return func(title string, with schedule.Slot) string {
+		i := slices.IndexFunc(exams, func(x schedule.Slot) bool { return x.Title == title && x.Start.Equal(with.Start) })
+		return exams[i].ID
+	}
 }
 
 func reserved(f *fixture, c flow.Case) (r schedule.Reserved) {

@@ -42,6 +42,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /referrals/diagnoses", p.diagnoses)
 	site.Handle("GET /referrals/{id}", p.show)
 	site.Handle("GET /referrals/{id}/news", p.news)
+	site.Handle("GET /referrals/{id}/exams", p.otherClinic)
 	site.Handle("GET /referrals/{id}/receipt", p.receipt)
 	site.Handle("GET /referrals/{id}/print/{paper}", p.print)
 	site.Handle("GET /referrals/{id}/print/file", p.printFile)

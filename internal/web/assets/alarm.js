@@ -4,7 +4,7 @@
 // windows of one browser one sounds.
 (function () {
 	'use strict';
-	var app = window.yilian, key = 'yilian-sound', audio, timer, release, title = '', asking = false;
+	var app = window.yilian, key = 'yilian-sound', audio, timer, release, asking = false, calls = null;
 	function place() { return document.getElementById('alarm'); }
 	function wanted() { return localStorage.getItem(key) === 'on'; }
 
@@ -36,9 +36,12 @@
 	}
 
 	// ---- ringing
-	function start() {
-		title = document.title;
-		document.title = '【急诊】' + title;
+	var mark = '【急诊】';
+	// name marks the title of the page while it rings; session.js changes it too.
+	function name(rings) {
+		var has = document.title.indexOf(mark) === 0;
+		if (rings && !has) document.title = mark + document.title;
+		if (!rings && has) document.title = document.title.slice(mark.length);
 	}
 	// take sounds here if no other window of this browser does; one that may not
 	// sound yet leaves it to the others.
@@ -57,18 +60,35 @@
 		timer = null;
 		if (release) release();
 		release = null;
-		if (title) document.title = title;
-		title = '';
 	}
-	function ringing() { return !!document.querySelector('#alarm [data-ring]'); }
+	// A locked page knows only how many wait; before it has asked, what it showed
+	// when it was locked goes on ringing.
+	function ringing() { return locked() && calls !== null ? calls > 0 : !!document.querySelector('#alarm [data-ring]'); }
 	function look() {
-		if (!place()) return;
+		if (!place() && !board()) return;
 		var rings = ringing();
-		if (rings && !title) start();
-		if (!rings && title) stop();
-		if (rings) take();
+		name(rings);
+		if (rings) take(); else if (timer || release) stop();
 		app.all('[data-sound-ask]').forEach(function (x) { x.hidden = wanted(); });
 		app.all('[data-sound-silent]').forEach(function (x) { x.hidden = !rings || ready(); });
+	}
+
+	// ---- the locked page: nothing of the alarm may be shown, only that one waits
+	var askEvery = 5000;
+	function board() { return document.querySelector('[data-calls]'); }
+	function locked() { return !!board() && (!document.getElementById('lock') || app.covered()); }
+	function ask() {
+		if (!locked()) { if (calls !== null) show(null); return; }
+		fetch(board().dataset.calls, { headers: { Accept: 'text/plain', 'X-Live': '1' } }).then(function (r) {
+			return r.status === 200 ? r.text() : null;
+		}).then(function (n) { show(n === null || !locked() ? null : +n); }, function () { /* asked again soon; the sentence stays */ });
+	}
+	function show(n) {
+		calls = n;
+		var x = board();
+		x.hidden = !n;
+		x.querySelector('[data-calls-count]').textContent = n || '';
+		look();
 	}
 
 	// ---- seconds: how long somebody waits, when the next is called
@@ -84,7 +104,8 @@
 	app.starting.push(function () {
 		if (document.body.dataset.now) skew = document.body.dataset.now - Date.now();
 		setInterval(count, 1000);
-		if (!place()) return;
+		if (board()) { ask(); setInterval(ask, askEvery); }
+		if (!place() && !board()) return;
 		if (wanted()) wake().then(look, look);
 		setInterval(look, 1000);
 	});
@@ -94,5 +115,5 @@
 		wake().then(function () { beep(); look(); }, look);
 	});
 	// any touch wakes a sound that the person has asked for before
-	['pointerdown', 'keydown'].forEach(function (t) { app.on(t, function () { if (place() && wanted() && !ready()) wake().then(look, look); }, true); });
+	['pointerdown', 'keydown'].forEach(function (t) { app.on(t, function () { if ((place() || board()) && wanted() && !ready()) wake().then(look, look); }, true); });
 })();
