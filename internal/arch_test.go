@@ -48,7 +48,7 @@ var ranks = [][]string{
 	{"alliance", "grid/partition"},
 	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
-	{"charter", "governance"},
+	{"charter", "governance", "grid/report"},
 	{"filing"},
 	{"filing/filingtest"},
 	// 4 care

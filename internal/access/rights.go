@@ -169,7 +169,7 @@ var rights = map[Right][]grant{
 	MessageRead:      {{staff, []Relation{Own}}, {[]Role{Resident}, []Relation{Self}}},
 
 	GridRead: {{bureaus, []Relation{Region}}, {[]Role{AllianceOffice, TownshipHead, MedicalAffairs}, []Relation{Region}}},
-	GridEdit: {{bureaus, []Relation{Region}}},
+	GridEdit: {{bureaus, []Relation{Own, Region}}},
 
 	AccountCreate:  {{[]Role{SystemAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},
 	AccountLock:    {{[]Role{SecurityAdmin}, []Relation{Any}}, {[]Role{TownshipHead}, []Relation{Own}}},

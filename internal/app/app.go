@@ -29,6 +29,7 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/governance"
 	"yilian/internal/grid"
+	"yilian/internal/grid/report"
 	"yilian/internal/jobs"
 	"yilian/internal/message"
 	"yilian/internal/organization"
@@ -71,6 +72,7 @@ type App struct {
 	Charters      *charter.Service
 	Governance    *governance.Service
 	Filings       *filing.Service
+	GridReports   *report.Service
 	Practitioners *practitioner.Service
 	Patients      *patient.Service
 	Index         *index.Service
@@ -148,7 +150,7 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Consults.Init(); err != nil {
 		return err
 	}
-	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init} {
+	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init, a.GridReports.Init} {
 		if err := init(); err != nil {
 			return err
 		}
@@ -184,6 +186,7 @@ func (a *App) assemble() {
 	a.Charters = &charter.Service{DB: a.DB, Log: a.Audit, Alliances: a.Alliances}
 	a.Governance = &governance.Service{DB: a.DB, Log: a.Audit, Book: a.Book, Flow: a.Flow, Alliances: a.Alliances}
 	a.Filings = &filing.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Calendar: a.Calendar, Queue: a.Queue, Alliances: a.Alliances}
+	a.GridReports = &report.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Grids: a.Grids}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
 	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
 	a.Index = &index.Service{DB: a.DB, Patients: a.Patients, Access: a.Access, Audit: a.Audit}

@@ -27,6 +27,7 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/governance"
 	"yilian/internal/grid/gridweb"
+	"yilian/internal/grid/report"
 	"yilian/internal/home"
 	"yilian/internal/jobs/jobsweb"
 	"yilian/internal/message"
@@ -52,6 +53,7 @@ var caseKinds = map[string]home.Kind{
 	referral.Kind:         {Path: "/referrals", Topic: "referral"},
 	referral.ConsentKind:  {Path: "/emergency/consents", Topic: "referral"},
 	consult.Kind:          {Path: "/consults", Topic: "consult"},
+	report.Kind:           {Path: gridweb.ReportPath, Topic: "alliance"},
 	exemption.CaseKind:    {Path: "/exemptions", Topic: "alliance"},
 	filing.Kind:           {Path: "/filings", Topic: "alliance"},
 	governance.TermKind:   {Path: "/terms", Topic: "alliance"},
@@ -89,7 +91,7 @@ func (a *App) routes() {
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)
 	allianceweb.Routes(site, a.Alliances)
-	gridweb.Routes(site, a.Grids)
+	gridweb.Routes(site, a.Grids, a.GridReports)
 	(&participationweb.Pages{DB: a.DB, Book: a.Book}).Routes(site)
 	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library, Answers: &policyweb.Answers{
 		Clauses: answered, Figures: a.figures(), Items: site.Items, Offered: offered,

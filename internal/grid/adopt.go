@@ -95,7 +95,13 @@ func (s *Service) Adopt(ctx context.Context, actor access.Actor, id string, vers
 		if err := insertForce(ctx, tx, f); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, actor, "grid.adopt", l, l.Name+" 自 "+string(from))
+		if err := s.log(ctx, tx, actor, "grid.adopt", l, l.Name+" 自 "+string(from)); err != nil {
+			return err
+		}
+		if s.OnAdopt == nil {
+			return nil
+		}
+		return s.OnAdopt(ctx, tx, actor, l)
 	})
 }
 

@@ -21,6 +21,9 @@ type Service struct {
 	DB     *db.DB
 	Log    *audit.Log
 	Policy *policy.Book
+
+	// OnAdopt runs in the transaction that puts a layout in force; may be nil.
+	OnAdopt func(ctx context.Context, tx *db.Tx, actor access.Actor, l Layout) error
 }
 
 // MayEdit reports whether the actor plans the unit: a bureau in whose

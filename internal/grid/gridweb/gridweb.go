@@ -14,18 +14,28 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/flow"
 	"yilian/internal/grid"
 	"yilian/internal/grid/partition"
+	"yilian/internal/grid/report"
 	"yilian/internal/organization"
+	"yilian/internal/policy"
 	"yilian/internal/region"
 	"yilian/internal/web"
 )
 
-type face struct{ svc *grid.Service }
+type face struct {
+	svc     *grid.Service
+	reports *report.Service
+}
+
+// ReportPath is where the report of a layout is opened by the number of its
+// case: it leads on to the layout.
+const ReportPath = "/grid-reports"
 
 // Routes adds the pages of the grid and their entry in the menu.
-func Routes(site *web.Site, svc *grid.Service) {
-	f := &face{svc}
+func Routes(site *web.Site, svc *grid.Service, reports *report.Service) {
+	f := &face{svc, reports}
 	site.Menu(web.Item{
 		Group: "机构与人员", Title: "网格布局", Icon: "map", Path: "/grid", Order: 640,
 		Rights: []string{string(access.GridRead)},
@@ -48,6 +58,8 @@ func Routes(site *web.Site, svc *grid.Service) {
 	site.Handle("POST /grid/{unit}/layouts/{id}/cells/{cell}/drop", f.dropCell)
 	site.Handle("POST /grid/{unit}/layouts/{id}/adopt", f.adopt)
 	site.Handle("POST /grid/{unit}/layouts/{id}/drop", f.drop)
+	site.Handle("GET "+ReportPath+"/{case}", f.report)
+	site.Handle("POST "+ReportPath+"/{case}/{action}", f.act)
 }
 
 // unitRow is one planning unit in the list.
@@ -309,6 +321,10 @@ type layoutPage struct {
 	Costed bool
 	Leads  []organization.Organization // hospitals that may answer for a cell
 	Edit   bool
+	Report report.Report
+	Sent   bool // there is a report
+	Acts   []flow.Action
+	Codes  []policy.Code // reasons to return it
 	Today  string
 	Reason string
 	Cell   grid.Cell // typed
@@ -348,8 +364,10 @@ func (f *face) renderLayout(w http.ResponseWriter, r *http.Request, p layoutPage
 			return err
 		}
 		p.Edit = p.Layout.State == grid.Draft && grid.MayEdit(ctx, tx, actor, p.Layout.Unit)
-		p.Leads, err = hospitals(ctx, tx, p.Unit)
-		return err
+		if p.Leads, err = hospitals(ctx, tx, p.Unit); err != nil {
+			return err
+		}
+		return f.loadReport(ctx, tx, actor, &p)
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/grid"
+	"yilian/internal/grid/report"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/policy"
 	"yilian/internal/region"
@@ -38,7 +39,7 @@ func open(t *testing.T) *scene {
 		t.Fatal(err)
 	}
 	s := &scene{Face: facetest.New(t, d, bureau), svc: &grid.Service{DB: d, Log: audit.New(d, crypto.Ephemeral(crypto.SM)), Policy: book}}
-	Routes(s.Site, s.svc)
+	Routes(s.Site, s.svc, &report.Service{DB: d, Book: book, Grids: s.svc})
 	for i, name := range []string{"永州市第四人民医院", "零陵区中医院"} {
 		s.lead[i] = organizationtest.ByName(t, d, name).ID
 	}

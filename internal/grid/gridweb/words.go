@@ -5,9 +5,12 @@ import (
 	"strconv"
 	"strings"
 
+	"yilian/internal/flow"
 	"yilian/internal/grid"
 	"yilian/internal/grid/partition"
+	"yilian/internal/grid/report"
 	"yilian/internal/organization"
+	"yilian/internal/policy"
 	"yilian/internal/web"
 )
 
@@ -224,4 +227,46 @@ func findingText(c grid.Coverage) string {
 		out[i] = f.Text
 	}
 	return strings.Join(out, "\n")
+}
+
+func reportTitle(state string) string {
+	s, _ := machine.State(state)
+	return s.Title
+}
+
+func reportTone(state string) web.Tone {
+	s, _ := machine.State(state)
+	return map[string]web.Tone{"orange": web.Warn, "red": web.Bad, "blue": web.Info, "green": web.Good}[s.Tone]
+}
+
+// machine is read for the titles of its states only.
+var machine = report.Machine()
+
+// holder is the authority whose turn it is.
+func holder(c flow.Case) string {
+	if s, _ := machine.State(c.State); s.Turn == flow.From {
+		return c.From.OrgName
+	}
+	return c.To.OrgName
+}
+
+func actTone(dangerous bool) web.Tone {
+	if dangerous {
+		return web.Bad
+	}
+	return web.Info
+}
+
+func reasons(key string, codes []policy.Code) []web.Option {
+	if key == "" {
+		return nil
+	}
+	return web.Choices(codes, func(c policy.Code) (string, string) { return c.Code, c.Title })
+}
+
+func commentOf(asked bool) string {
+	if asked {
+		return "需补正的内容"
+	}
+	return ""
 }
