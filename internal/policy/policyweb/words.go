@@ -134,6 +134,7 @@ var keyTitles = map[string]string{
 	"grid.overlap.max":                       "重叠网格数上限",
 	"grid.unit":                              "规划单元",
 	"grid.weight.balance":                    "方案比选权重：均衡",
+	"grid.clock.send":                        "布局报备的报送时限",
 	"grid.weight.continuity":                 "方案比选权重：延续现状",
 	"grid.weight.travel":                     "方案比选权重：路程",
 	"hospital.grade":                         "通过等级评审",
