@@ -32,6 +32,9 @@ func (p *Pages) overrides(w http.ResponseWriter, r *http.Request) error {
 	o.Query = referralcount.OverrideQuery{Scope: o.Table.Scope, From: q.Get("org"), Doctor: q.Get("doctor"), Reason: q.Get("reason"),
 		Place: policy.Place{Regions: o.Actor.Regions}, PageLimit: pageSize, PageOffset: (o.Number - 1) * pageSize}
 	if !o.Region {
+		if err := access.Require(o.Actor, access.ReferralCount, access.Own); err != nil {
+			return err
+		}
 		err = p.DB.View(r.Context(), func(tx *db.Tx) error {
 			o.Query.Place, err = p.Referrals.PlaceOf(r.Context(), tx, o.Actor)
 			return err
