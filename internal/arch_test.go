@@ -52,7 +52,7 @@ var ranks = [][]string{
 	{"filing"},
 	{"filing/filingtest"},
 	// 4 care
-	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance"},
+	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance", "reminder"},
 	{"referral", "attribution"},
 	{"consult"},
 	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},

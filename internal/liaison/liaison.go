@@ -14,7 +14,11 @@ import (
 	"yilian/internal/policy"
 )
 
-const keyRequired = "referral.outside.required"
+const (
+	keyRequired = "referral.outside.required"
+	keyCall     = "referral.outside.call"  // how old a call may be
+	keyVisit    = "referral.outside.visit" // how far ahead a visit is agreed
+)
 
 // How the other side has acknowledged.
 const (
@@ -30,6 +34,7 @@ func Ways() []policy.Code {
 // Rule is what a place asks of a referral beyond its county.
 type Rule struct {
 	Booked, Department, Person bool
+	CallDays, VisitDays        int // how old a call may be, how far ahead a visit is agreed
 	Clause, Summary            string
 	answer                     policy.Answer
 }
@@ -61,11 +66,28 @@ func For(book *policy.Book, at policy.Place, day calendar.Date) (Rule, bool, err
 		return Rule{}, false, err
 	}
 	list, err := a.Codes()
+	if err != nil {
+		return Rule{}, false, err
+	}
 	asks := func(code string) bool {
 		return slices.ContainsFunc(list, func(c policy.Code) bool { return c.Code == code })
 	}
 	r := Rule{Booked: asks("booked"), Department: asks("department"), Person: asks("person"), Clause: a.Clause, Summary: a.ClauseSummary, answer: a}
+	if r.CallDays, err = span(book, keyCall, at, day); err != nil {
+		return Rule{}, false, err
+	}
+	r.VisitDays, err = span(book, keyVisit, at, day)
 	return r, err == nil, err
+}
+
+// span resolves a number of days.
+func span(book *policy.Book, key string, at policy.Place, day calendar.Date) (int, error) {
+	a, err := book.Resolve(key, at, day)
+	if err != nil {
+		return 0, err
+	}
+	d, err := a.Deadline()
+	return int(d.N), err
 }
 
 // countyDigits is the length of a county's code at the beginning of a region code.
@@ -111,9 +133,6 @@ func (c Contact) visit() string {
 	return "，约定 " + string(c.Visit) + " 就诊"
 }
 
-// callDays is how old a call may be, visitDays how far ahead a visit is agreed.
-const callDays, visitDays = 7, 60
-
 // Check finds what a contact lacks under the rule.
 func (r Rule) Check(c Contact, now time.Time, f *errs.Form) {
 	if c == (Contact{}) || c.How == "" && c.Person == "" {
@@ -127,7 +146,7 @@ func (r Rule) Check(c Contact, now time.Time, f *errs.Form) {
 		f.Require("contact_person", c.Person, "对方接收人的姓名（"+r.Clause+"）")
 	}
 	if r.Booked {
-		c.checkVisit(now, f)
+		r.checkVisit(c, now, f)
 	}
 	switch c.How {
 	case Phone:
@@ -137,8 +156,8 @@ func (r Rule) Check(c Contact, now time.Time, f *errs.Form) {
 			f.Add("contact_at", "请填写通话时间")
 		case c.At.After(now):
 			f.Add("contact_at", "通话时间晚于现在，请核对")
-		case c.At.Before(now.AddDate(0, 0, -callDays)):
-			f.Add("contact_at", "通话时间应在过去 %d 天以内，请重新联系", callDays)
+		case c.At.Before(now.AddDate(0, 0, -r.CallDays)):
+			f.Add("contact_at", "通话时间应在过去 %d 天以内，请重新联系", r.CallDays)
 		}
 	case Advice:
 		if c.Case == "" {
@@ -149,7 +168,7 @@ func (r Rule) Check(c Contact, now time.Time, f *errs.Form) {
 	}
 }
 
-func (c Contact) checkVisit(now time.Time, f *errs.Form) {
+func (r Rule) checkVisit(c Contact, now time.Time, f *errs.Form) {
 	today := calendar.DateOf(now)
 	day, err := calendar.ParseDate(string(c.Visit))
 	switch {
@@ -157,7 +176,7 @@ func (c Contact) checkVisit(now time.Time, f *errs.Form) {
 		f.Add("contact_visit", "请填写与对方约定的就诊日期（提前预约）")
 	case err != nil:
 		f.AddErr("contact_visit", err)
-	case day.Before(today) || day.After(today.AddDays(visitDays)):
-		f.Add("contact_visit", "约定的就诊日期应在今天到 %d 天以内", visitDays)
+	case day.Before(today) || day.After(today.AddDays(r.VisitDays)):
+		f.Add("contact_visit", "约定的就诊日期应在今天到 %d 天以内", r.VisitDays)
 	}
 }

@@ -18,7 +18,7 @@ func TestRuleBindsSanmenxiaAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, ok, err := liaison.For(book, policy.Place{Regions: []string{"411224", "4112", "41", "CN"}}, "2026-03-02")
-	if err != nil || !ok || !r.Booked || !r.Department || !r.Person || r.Clause != "SMX-4.4.3c" {
+	if err != nil || !ok || !r.Booked || !r.Department || !r.Person || r.CallDays != 7 || r.VisitDays != 60 || r.Clause != "SMX-4.4.3c" {
 		t.Fatalf("%+v, %v, %v", r, ok, err)
 	}
 	if want := "县外转诊须提前预约、对接到科、落实到人（SMX-4.4.3c）"; r.Demand() != want {
@@ -45,7 +45,7 @@ func TestBeyond(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	now := time.Date(2026, 3, 2, 2, 0, 0, 0, time.UTC)
-	rule := liaison.Rule{Booked: true, Department: true, Person: true, Clause: "SMX-4.4.3c"}
+	rule := liaison.Rule{Booked: true, Department: true, Person: true, CallDays: 7, VisitDays: 60, Clause: "SMX-4.4.3c"}
 	good := liaison.Contact{Department: "心内科", Person: "赵主任", How: liaison.Phone, Phone: "03982201234", At: now.Add(-time.Hour), Visit: "2026-03-04", By: "唐医生"}
 	with := func(change func(*liaison.Contact)) liaison.Contact { c := good; change(&c); return c }
 	for _, r := range []struct {

@@ -17,6 +17,7 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
+	"yilian/internal/reminder"
 	"yilian/internal/rescue"
 )
 
@@ -32,6 +33,7 @@ type Full struct {
 	Actions          []flow.Action // what the actor may do now, usable ones only
 	HeldFrom, HeldTo time.Duration
 	Messages         []message.Message
+	Reminder         reminder.Receipt  // of the appointment that stands
 	Consents         []consent.Consent // newest first
 	Down             *Continuation     // the plan of a down-referral; nil for the others
 	Titles           Titles
@@ -112,6 +114,9 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, out *
 		return err
 	}
 	if out.Messages, err = message.OfCase(ctx, tx, id); err != nil {
+		return err
+	}
+	if out.Reminder, err = s.receipt(ctx, tx, out.Case); err != nil {
 		return err
 	}
 	if out.Rescue, err = s.rescueOf(ctx, tx, out.Case, out.Record.Emergency); err != nil {

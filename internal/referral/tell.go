@@ -12,6 +12,7 @@ import (
 	"yilian/internal/message"
 	"yilian/internal/organization"
 	"yilian/internal/policy"
+	"yilian/internal/reminder"
 )
 
 // news is what a step means to the patient: what has happened, and who acts
@@ -109,9 +110,15 @@ func (w *work) tell(ctx context.Context, action string) error {
 }
 
 func (w *work) send(ctx context.Context, p message.Plain, key string) error {
+	_, err := w.dispatch(ctx, p, key)
+	return err
+}
+
+// dispatch sends a message to the patient and returns its id.
+func (w *work) dispatch(ctx context.Context, p message.Plain, key string) (string, error) {
 	contact, err := w.s.Patients.Contact(ctx, w.tx, w.c.Patient)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if contact.Safe && p.Who != "" {
 		p.Done = ""
@@ -120,10 +127,9 @@ func (w *work) send(ctx context.Context, p message.Plain, key string) error {
 	if !w.r.SubmittedAt.IsZero() && w.c.To.Org != "" {
 		orgs = append(orgs, w.c.To.Org)
 	}
-	_, err = w.s.Messages.Send(ctx, w.tx, message.Out{
+	return w.s.Messages.Send(ctx, w.tx, message.Out{
 		Patient: w.c.Patient, To: contact.Phone, Text: p.Text(), Case: w.c.ID, Orgs: orgs, Key: key,
 	})
-	return err
 }
 
 const reminderJob = "referral.reminder"
@@ -183,5 +189,9 @@ func (s *Service) remind(ctx context.Context, tx *db.Tx, args reminderArgs) erro
 	w := &work{s: s, tx: tx, c: c, r: r}
 	p := appointment("提醒：您的就诊时间快到了", c, r)
 	p.Phone = r.TargetPhone
-	return w.send(ctx, p, fmt.Sprintf("%s/reminder/%d", c.ID, args.At))
+	id, err := w.dispatch(ctx, p, fmt.Sprintf("%s/reminder/%d", c.ID, args.At))
+	if err != nil {
+		return err
+	}
+	return reminder.Sent(ctx, tx, c.ID, r.Arrangement.At, id)
 }

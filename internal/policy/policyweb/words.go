@@ -181,6 +181,9 @@ var keyTitles = map[string]string{
 	"firstvisit.township.list":               "乡级首诊病种清单",
 	"firstvisit.reason":                      "首诊病种仍需上转的理由",
 	"referral.parallel.window":               "重复转诊的查找期限",
+	"referral.outside.call":                  "县外对接的通话有效天数",
+	"referral.outside.visit":                 "县外就诊最多提前约定的天数",
+	"reminder.reason":                        "患者表示不来的原因",
 	"referral.reason.parallel":               "另开一张转诊单的理由",
 }
 

@@ -36,6 +36,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /counts/cases", p.cases)
 	site.Handle("GET /counts/export", p.export)
 	site.Handle("GET /counts/growth", p.growth)
+	site.Handle("GET /counts/firstvisit", p.overrides)
 	site.Handle("GET /counts/baselines", p.baselines)
 	site.Handle("POST /counts/baselines", p.enter)
 	site.Handle("POST /counts/baselines/import", p.load)
@@ -49,6 +50,7 @@ func tabs(at string) []web.Tab {
 	return []web.Tab{
 		{Title: "统计表", URL: "/counts", Hide: true, Active: at == "table"},
 		{Title: "增长与目标", URL: "/counts/growth", Hide: true, Active: at == "growth"},
+		{Title: "首诊病种上转", URL: "/counts/firstvisit", Hide: true, Active: at == "firstvisit"},
 		{Title: "基数", URL: "/counts/baselines", Hide: true, Active: at == "baselines"},
 	}
 }

@@ -29,6 +29,10 @@ type desk struct {
 	Err      error
 	Expected []referral.Item // arranged for today or late
 	Done     []referral.Item // arranged for today, arrived or not come
+	Coming   []referral.Item // arranged for later, the patient has been reminded
+	Reminded referral.Reminded
+	Asked    string // the case whose answer form came back
+	AskErr   error
 }
 
 // identified says which first identifier the clerk has typed.
@@ -134,11 +138,18 @@ func (p *Pages) today(ctx context.Context, actor access.Actor) (desk, error) {
 			return d, err
 		}
 		d.Now = page.Now
+		if state == referral.StateArranged {
+			if d.Reminded, err = p.Service.Reminded(ctx, actor, page.Items); err != nil {
+				return d, err
+			}
+		}
 		end := calendar.EndOf(calendar.DateOf(page.Now))
 		for _, i := range page.Items {
 			switch {
 			case state == referral.StateArranged && !i.Appointed.After(end):
 				d.Expected = append(d.Expected, i)
+			case state == referral.StateArranged && !d.Reminded.Receipts[i.Case.ID].SentAt.IsZero():
+				d.Coming = append(d.Coming, i)
 			case state != referral.StateArranged && calendar.DateOf(i.Appointed) == calendar.DateOf(page.Now):
 				d.Done = append(d.Done, i)
 			}
@@ -147,5 +158,6 @@ func (p *Pages) today(ctx context.Context, actor access.Actor) (desk, error) {
 	byTime := func(a, b referral.Item) int { return a.Appointed.Compare(b.Appointed) }
 	slices.SortStableFunc(d.Expected, byTime)
 	slices.SortStableFunc(d.Done, byTime)
+	slices.SortStableFunc(d.Coming, byTime)
 	return d, nil
 }

@@ -216,3 +216,30 @@ func TestMenuAndWords(t *testing.T) {
 		}
 	}
 }
+
+// The desk sees who has been reminded and writes down what they answer.
+func TestDeskRecordsAnswersToReminders(t *testing.T) {
+	each(t, func(f *fixture) {
+		w := f.w
+		c := w.To(0, referral.StateAccepted)
+		a := w.Arrangement()
+		a.At = w.Now.AddDate(0, 0, 4)
+		c, err := w.Service.Arrange(t.Context(), w.Centre, w.Ref(c), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.as(w.Desk)
+		f.has(f.get(200, "/desk"), "近 30 天没有发出就诊提醒", "今天以后就诊 0 人")
+		w.Now = w.Now.AddDate(0, 0, 3)
+		if err := w.Queue.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.has(f.get(200, "/desk"), "今天以后就诊 1 人", c.Number, "近 30 天提醒 1 人", "未答复 1")
+		path := "/desk/" + c.ID + "/reminder"
+		f.has(f.post(422, path, url.Values{"answer": {"will_not_come"}, "how": {"phone"}}), "请选择患者不来的原因")
+		f.post(200, path, url.Values{"answer": {"confirmed"}, "how": {"phone"}, "note": {"家属接的"}})
+		f.has(f.get(200, "/desk"), "患者确认会来", "家属接的", "确认会来 1", "未答复 0")
+		f.has(f.get(200, "/referrals/"+c.ID), "就诊提醒", "患者确认会来")
+		f.as(w.Doctor).post(403, path, url.Values{"answer": {"confirmed"}, "how": {"phone"}})
+	})
+}
