@@ -86,7 +86,7 @@ func (x *Listener) log() *slog.Logger { return or(x.Log, slog.Default()) }
 
 // talk answers the messages of one connection, one after the other.
 func (x *Listener) talk(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the peer is gone either way
 	// The end is told to the reader by its deadline: a message that is being
 	// placed is still answered.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })() // best effort: the next read ends

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -103,7 +104,7 @@ func (s *Service) receive(ctx context.Context, tx *db.Tx, peer Peer, raw []byte,
 // place tries to carry a message out; perr is why it cannot even be tried. What
 // was done half-way is undone.
 func (s *Service) place(ctx context.Context, tx *db.Tx, k *Message, src source, m *hl7.Message, perr error) error {
-	if f, ok := perr.(*hl7.Fault); ok {
+	if f, ok := errors.AsType[*hl7.Fault](perr); ok {
 		perr = reject(Unreadable, hl7.SegmentOrder, "", 0, "%s", f.Error())
 	}
 	if perr == nil {

@@ -277,7 +277,7 @@ func TestConditions(t *testing.T) {
 		w.call("PUT", "/fhir/Organization?identifier=urn:x|B1", strings.Replace(org, "A1", "B1", 1)).is(201)
 		w.call("DELETE", "/fhir/Organization?name=甲,乙", "").is(412, "不止一个")
 		w.call("DELETE", "/fhir/Organization?identifier=urn:x|B1", "").is(204)
-		w.call("DELETE", "/fhir/Organization?identifer=urn:x|B1", "").is(400, "identifer")
+		w.call("DELETE", "/fhir/Organization?nosuch=urn:x|B1", "").is(400, "nosuch")
 	})
 }
 

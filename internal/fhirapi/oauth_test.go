@@ -40,7 +40,7 @@ func TestTokens(t *testing.T) {
 		}
 		ask := func(form url.Values, user ...string) (status int, body map[string]any) {
 			form.Set("grant_type", "client_credentials")
-			r, err := http.NewRequest("POST", w.http.URL+"/oauth/token", strings.NewReader(form.Encode()))
+			r, err := http.NewRequest(http.MethodPost, w.http.URL+"/oauth/token", strings.NewReader(form.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -218,7 +218,7 @@ func (s *Server) links(b *bundle, q request, query search.Query, next string) {
 	if len(q.path) > 0 {
 		at += "/" + strings.Join(q.path, "/")
 	}
-	var self url.Values = url.Values{}
+	self := url.Values{}
 	for _, p := range query.Applied {
 		self.Add(p.Name, p.Value)
 	}

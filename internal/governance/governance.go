@@ -110,10 +110,6 @@ type Seat struct {
 	At       time.Time
 }
 
-func (s Seat) holds(day calendar.Date) bool {
-	return !day.Before(s.From) && (s.To == "" || !day.After(s.To))
-}
-
 // Limit is a number of the policy with its clause.
 type Limit struct {
 	N      int64

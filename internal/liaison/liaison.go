@@ -87,7 +87,7 @@ func span(book *policy.Book, key string, at policy.Place, day calendar.Date) (in
 		return 0, err
 	}
 	d, err := a.Deadline()
-	return int(d.N), err
+	return d.N, err
 }
 
 // countyDigits is the length of a county's code at the beginning of a region code.

@@ -220,10 +220,10 @@ func (p *planner) token(c *search.Clause, t search.TokenTerm, out *cond) {
 		hashed = hashed || secret(d)
 		plain = plain || !secret(d)
 	}
-	switch {
-	case c.Modifier == search.IdentifierOf:
+	switch c.Modifier {
+	case search.IdentifierOf:
 		out.param, hashed, plain = paramNumber(p.kind, c.Param.Code+refPart), true, false
-	case c.Modifier == search.OfTypeModifier:
+	case search.OfTypeModifier:
 		out.param, hashed, plain = paramNumber(p.kind, c.Param.Code+ofTypePart), true, false
 	}
 	if t.AnyCode {
@@ -242,12 +242,12 @@ func (p *planner) token(c *search.Clause, t search.TokenTerm, out *cond) {
 
 func (p *planner) text(c *search.Clause, t search.TextTerm, out *cond) {
 	m := textMatch{value: cutText(t.Norm), sys: anySystem}
-	switch {
-	case c.Modifier == search.Exact:
+	switch c.Modifier {
+	case search.Exact:
 		m.sys = exactly(t.Exact)
-	case c.Modifier == search.Contains:
+	case search.Contains:
 		out.form = byContains
-	case c.Modifier == search.TextOf:
+	case search.TextOf:
 		out.form = byContains
 		if c.Param.Type == spec.TokenParam {
 			out.param = paramNumber(p.kind, c.Param.Code+textPart)

@@ -96,12 +96,11 @@ func TestOverlappingBaselinesAtOnce(t *testing.T) {
 			group.Go(func() {
 				e := of(w.Hospital.ID, int64(300+i), baseline.Paper)
 				e.From = calendar.Date(fmt.Sprintf("2025-%02d-01", i+1))
-				switch err := s.Enter(ctx, office, []baseline.Entry{e}); {
-				case err == nil:
-					entered.Add(1)
-				default:
+				if err := s.Enter(ctx, office, []baseline.Entry{e}); err != nil {
 					wants(t, err, errs.Conflict, "期间不能重叠")
+					return
 				}
+				entered.Add(1)
 			})
 		}
 		group.Wait()

@@ -84,11 +84,6 @@ type Counts struct {
 	Confirmed   Waits // from sending an emergency to the first confirmation of the receiving side
 }
 
-// hasResult reports whether an outcome counts as a result.
-func hasResult(outcome string) bool {
-	return outcome == referral.OutcomeReturned || outcome == referral.OutcomeStays || outcome == referral.OutcomeDeath
-}
-
 // tally is one referral as the counts see it.
 type tally struct {
 	direction referral.Direction

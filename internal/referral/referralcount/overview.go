@@ -79,7 +79,6 @@ func Narrow(actor access.Actor, scope *Scope) error {
 type group struct {
 	Counts
 	month, org, name string
-	accepted         int64
 }
 
 func overview(ctx context.Context, tx *db.Tx, scope Scope) (Overview, error) {
