@@ -81,7 +81,7 @@ func (w *world) found(name, lead string) {
 		_, err := tx.Exec(ctx, `INSERT INTO alliance (id, name, kind, region, profile, clause) VALUES ($1, $2, 'county_community', '431102', 'state-council', 'GB-2.2')`, id, name)
 		return err
 	}))
-	s := &alliance.Service{DB: w.d, Log: w.s.Log}
+	s := &alliance.Service{DB: w.d, Log: w.s.Log, Book: w.s.Policy}
 	_, err := s.Join(ctx, access.Actor{Account: "a", Name: "管理员", Role: string(access.SystemAdmin)},
 		alliance.Membership{Alliance: id, Org: lead, Role: alliance.Lead, Period: alliance.Period{ValidFrom: "2020-01-01"}})
 	must(w, err)
