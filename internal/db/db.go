@@ -16,7 +16,6 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // driver "pgx"
-	_ "modernc.org/sqlite"             // driver "sqlite"
 )
 
 // Engine names a database engine.
@@ -94,14 +93,9 @@ func (d *DB) openSQLite() error {
 		"synchronous(FULL)", "case_sensitive_like(1)", "cache_size(-32000)", "temp_store(2)",
 	}}
 	dsn := "file:" + (&url.URL{Path: d.target}).EscapedPath() + "?" + pragmas.Encode()
-	var err error
-	if d.write, err = sql.Open("sqlite", dsn+"&_txlock=immediate"); err != nil {
-		return err
-	}
+	d.write = openLite(dsn + "&_txlock=immediate")
 	d.write.SetMaxOpenConns(1)
-	if d.read, err = sql.Open("sqlite", dsn+"&_pragma=query_only(1)"); err != nil {
-		return err
-	}
+	d.read = openLite(dsn + "&_pragma=query_only(1)")
 	d.read.SetMaxOpenConns(8)
 	d.read.SetMaxIdleConns(8)
 	return nil

@@ -1,0 +1,166 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"strings"
+
+	"modernc.org/sqlite"
+)
+
+// Limits of the statements that one connection to SQLite keeps prepared: to
+// parse and plan a text costs as much as to run it, and a kept one costs some
+// kilobytes.
+const (
+	keptStatements = 256
+	keptText       = 16 << 10 // bytes of SQL; longer texts do not come again
+)
+
+// liteConn is what the driver's connection can do.
+type liteConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+// lite opens connections to one SQLite file that keep their statements.
+type lite struct{ dsn string }
+
+// openLite returns a pool of such connections.
+func openLite(dsn string) *sql.DB { return sql.OpenDB(lite{dsn}) }
+
+// Driver implements driver.Connector.
+func (lite) Driver() driver.Driver { return &sqlite.Driver{} }
+
+// Connect implements driver.Connector.
+func (l lite) Connect(context.Context) (driver.Conn, error) {
+	raw, err := l.Driver().Open(l.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &keeper{liteConn: raw.(liteConn), kept: make(map[string]*kept, keptStatements)}, nil
+}
+
+// keeper is a connection that prepares each text once. database/sql uses a
+// connection from one goroutine at a time.
+type keeper struct {
+	liteConn
+	kept map[string]*kept
+	uses uint64
+}
+
+// kept is a prepared statement.
+type kept struct {
+	stmt liteStmt
+	last uint64 // use, by count
+	busy bool   // its rows are being read
+}
+
+type liteStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+// ExecContext implements driver.ExecerContext.
+func (k *keeper) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	s, err := k.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return k.liteConn.ExecContext(ctx, query, args)
+	}
+	return s.stmt.ExecContext(ctx, args)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (k *keeper) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	s, err := k.statement(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return k.liteConn.QueryContext(ctx, query, args)
+	}
+	rows, err := s.stmt.QueryContext(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	s.busy = true
+	return keptRows{rows, s}, nil
+}
+
+// statement returns the kept statement of a text; nil when the text is not to
+// be kept or its statement is still giving rows.
+func (k *keeper) statement(ctx context.Context, query string) (*kept, error) {
+	k.uses++
+	if s, ok := k.kept[query]; ok {
+		if s.busy {
+			return nil, nil
+		}
+		s.last = k.uses
+		return s, nil
+	}
+	if len(query) > keptText || isPragma(query) {
+		return nil, nil
+	}
+	if len(k.kept) >= keptStatements && !k.forget() {
+		return nil, nil
+	}
+	raw, err := k.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	s := &kept{stmt: raw.(liteStmt), last: k.uses}
+	k.kept[query] = s
+	return s, nil
+}
+
+// isPragma reports a setting: SQLite carries some out when it parses them, so
+// that a kept one would do nothing the second time.
+func isPragma(query string) bool {
+	query = strings.TrimSpace(query)
+	return len(query) >= 6 && strings.EqualFold(query[:6], "PRAGMA")
+}
+
+// forget closes the statement that was used longest ago.
+func (k *keeper) forget() bool {
+	oldest, text := (*kept)(nil), ""
+	for query, s := range k.kept {
+		if !s.busy && (oldest == nil || s.last < oldest.last) {
+			oldest, text = s, query
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	delete(k.kept, text)
+	return oldest.stmt.Close() == nil
+}
+
+// Close implements driver.Conn.
+func (k *keeper) Close() error {
+	for _, s := range k.kept {
+		_ = s.stmt.Close() // the connection goes with it
+	}
+	return k.liteConn.Close()
+}
+
+// keptRows gives the statement back when the rows are read.
+type keptRows struct {
+	driver.Rows
+	of *kept
+}
+
+// Close implements driver.Rows.
+func (r keptRows) Close() error {
+	r.of.busy = false
+	return r.Rows.Close()
+}
