@@ -2,6 +2,9 @@ package attribution
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -33,9 +36,28 @@ type Service struct {
 	Queue *jobs.Queue
 }
 
-// Daily begins the pass over all residents. A change is dated with the day on
-// which the pass finds it.
+// Daily begins the pass over all residents, unless nothing has changed of what
+// attribution follows from. A change is dated with the day on which the pass
+// finds it.
 func (s *Service) Daily(ctx context.Context, tx *db.Tx) error {
+	today := calendar.DateOf(tx.Now)
+	g, err := readGround(ctx, tx, today)
+	if err != nil {
+		return err
+	}
+	b, err := readBasis(ctx, tx, today)
+	if err != nil {
+		return err
+	}
+	month := today[:7] // once a month everybody is looked at, whatever the numbers say
+	state, err := json.Marshal([]any{month, g.centres, g.alliances, b})
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(state)
+	if same, err := seen(ctx, tx, hex.EncodeToString(digest[:])); err != nil || same {
+		return err
+	}
 	return s.Queue.Enqueue(ctx, tx, jobs.Job{Kind: PageJob, Args: page{}, Key: string(calendar.DateOf(tx.Now))})
 }
 

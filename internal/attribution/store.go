@@ -27,6 +27,40 @@ func residentsAfter(ctx context.Context, tx *db.Tx, after string, day calendar.D
 		ORDER BY p.id LIMIT $3`, after, string(day), limit)
 }
 
+// basis counts what the residents and their contracts say on a day. Rows are
+// never deleted and days only pass, so that each change moves one of the numbers.
+type basis struct {
+	People, Changed         int64
+	Signed, Voided          int64
+	Begun, RunOut, Finished int64
+}
+
+func readBasis(ctx context.Context, tx *db.Tx, day calendar.Date) (b basis, err error) {
+	_, err = db.Get(ctx, tx, "居民", func(scan db.Scan) (basis, error) { return b, scan(&b.People, &b.Changed) },
+		`SELECT count(*), coalesce(max(changed_at), 0) FROM patient`)
+	if err != nil {
+		return b, err
+	}
+	_, err = db.Get(ctx, tx, "签约", func(scan db.Scan) (basis, error) {
+		return b, scan(&b.Signed, &b.Voided, &b.Begun, &b.RunOut, &b.Finished)
+	}, `
+		SELECT count(*), count(voided_at), count(*) FILTER (WHERE from_on <= $1), count(*) FILTER (WHERE to_on < $1),
+			count(*) FILTER (WHERE ended_on <> '' AND ended_on <= $1)
+		FROM family_contract`, string(day))
+	return b, err
+}
+
+// seenMark is the setting that keeps what the last daily pass stood on.
+const seenMark = "attribution.seen"
+
+// seen reports whether the last daily pass stood on the same, and keeps it.
+func seen(ctx context.Context, tx *db.Tx, digest string) (bool, error) {
+	n, err := tx.Exec(ctx, `
+		INSERT INTO setting (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE setting.value <> excluded.value`, seenMark, digest)
+	return n == 0, err
+}
+
 func readRow(scan db.Scan) (r Row, err error) {
 	return r, scan(&r.Patient, &r.From, &r.To, &r.Cell, &r.Centre, &r.Team, &r.Alliance, &r.Basis)
 }
