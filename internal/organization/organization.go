@@ -213,6 +213,7 @@ type Need struct {
 	From      string        // the asking institution, never its own target
 	Allies    []string      // institutions of the own alliances, shown first
 	OrgKinds  []Kind        // kinds of institution; empty: any
+	Service   string        // this service only; "" any
 }
 
 // Candidate is a service that takes the need.

@@ -88,7 +88,7 @@ func matching(ctx context.Context, tx *db.Tx, need Need) ([]Candidate, error) {
 			m.specificity
 		FROM (
 			SELECT service, max(length(prefix)) AS specificity FROM healthcare_service_treats
-			WHERE CAST($1 AS TEXT) = '' OR prefix IN ($list) GROUP BY service
+			WHERE (CAST($6 AS TEXT) = '' OR service = $6) AND (CAST($1 AS TEXT) = '' OR prefix IN ($list)) GROUP BY service
 		) m
 		JOIN healthcare_service s ON s.id = m.service
 		JOIN department d ON d.id = s.department
@@ -98,7 +98,7 @@ func matching(ctx context.Context, tx *db.Tx, need Need) ([]Candidate, error) {
 		  AND (CAST($4 AS BIGINT) < 0 OR (s.min_age <= $4 AND (s.max_age = 0 OR s.max_age >= $4)))
 		  AND (s.sex = '' OR CAST($5 AS TEXT) NOT IN ('1', '2') OR s.sex = $5)
 		ORDER BY o.name, d.name, s.name, s.id`,
-		[]any{code, need.From, need.Specialty, need.Age, need.Sex}, prefixes)
+		[]any{code, need.From, need.Specialty, need.Age, need.Sex, need.Service}, prefixes)
 	found, err := db.List(ctx, tx, readCandidate, query, args...)
 	if code == "" { // nothing was matched, so nothing is closer than the rest
 		for i := range found {

@@ -210,9 +210,9 @@ func (w *work) published(org organization.Organization) error {
 
 func takesPatient(ctx context.Context, tx *db.Tx, from string, h organization.HealthcareService, form Form, p patient.Patient, today calendar.Date) (bool, error) {
 	found, err := organization.FindServices(ctx, tx, organization.Need{
-		Code: form.Diagnosis, Age: p.Age(today), Sex: p.Sex, Urgency: form.Urgency, From: from,
+		Code: form.Diagnosis, Age: p.Age(today), Sex: p.Sex, Urgency: form.Urgency, From: from, Service: h.ID,
 	})
-	return slices.ContainsFunc(found, func(c organization.Candidate) bool { return c.Service.ID == h.ID }), err
+	return len(found) > 0, err
 }
 
 // form is the draft as it was written.

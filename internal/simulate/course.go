@@ -33,7 +33,7 @@ type course struct {
 // live plays six months of referrals, then leaves a few cases in every state
 // that a user can meet, with clocks that are about to run.
 func (s *simulation) live(ctx context.Context) error {
-	l := &life{simulation: s}
+	l := &life{simulation: s, offers: map[string][]organization.HealthcareService{}}
 	centres := s.staff.centres()
 	for day := s.now.AddDate(0, -6, 0); day.Before(s.now); day = day.AddDate(0, 0, 1) {
 		if wd := day.In(calendar.Shanghai).Weekday(); wd == time.Sunday || (wd == time.Saturday && !s.rng.chance(40)) {
@@ -189,21 +189,32 @@ func (c *course) choose(ctx context.Context) error {
 	if c.v.care == referral.Inpatient {
 		kind = organization.Inpatient
 	}
-	return c.app.DB.View(ctx, func(tx *db.Tx) error {
-		list, err := organization.Services(ctx, tx, org.ID)
-		if err != nil {
-			return err
+	list, err := c.services(ctx, org.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		if h.Department == dept.ID && (c.service.ID == "" || h.Kind == kind) {
+			c.service = h
 		}
-		for _, h := range list {
-			if h.Department == dept.ID && (c.service.ID == "" || h.Kind == kind) {
-				c.service = h
-			}
-		}
-		if c.service.ID == "" {
-			return fmt.Errorf("%s has no service in %s", c.v.org, c.v.department)
-		}
-		return nil
+	}
+	if c.service.ID == "" {
+		return fmt.Errorf("%s has no service in %s", c.v.org, c.v.department)
+	}
+	return nil
+}
+
+// services are those of an institution, read once.
+func (l *life) services(ctx context.Context, org string) (list []organization.HealthcareService, err error) {
+	if list, ok := l.offers[org]; ok {
+		return list, nil
+	}
+	err = l.app.DB.View(ctx, func(tx *db.Tx) error {
+		list, err = organization.Services(ctx, tx, org)
+		return err
 	})
+	l.offers[org] = list
+	return list, err
 }
 
 func (c *course) ref() referral.Ref { return referral.Ref{ID: c.c.ID, Version: c.c.Version} }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"yilian/internal/errs"
+	"yilian/internal/organization"
 )
 
 // step is something that happens at a time; it may plan further steps.
@@ -38,6 +39,7 @@ type life struct {
 	*simulation
 	agenda agenda
 	n      int
+	offers map[string][]organization.HealthcareService // by institution
 }
 
 func (l *life) plan(at time.Time, do func(ctx context.Context) error) {
