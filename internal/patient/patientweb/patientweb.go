@@ -129,11 +129,18 @@ func (f *face) newForm(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, http.StatusOK, formView(p))
 }
 
-// identify answers what an identity number says, while it is being typed.
+// identify answers what an identity number says, while it is being typed. Sex
+// and birth date that a person types stay as they are: only the note changes,
+// or a slow answer would wipe out what was typed since the question.
 func (f *face) identify(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	form := patient.Registration{IDType: q.Get("id_type"), IDNumber: q.Get("id_number"), Sex: q.Get("sex"), BirthDate: q.Get("birth_date")}
-	return web.Render(w, r, http.StatusOK, identity(identityOf(form, f.today())))
+	d := identityOf(form, f.today())
+	if !d.Known && q.Get("from_card") == "" {
+		w.Header().Set("HX-Retarget", "#identity-note")
+		return web.Render(w, r, http.StatusOK, identityNote(d))
+	}
+	return web.Render(w, r, http.StatusOK, identity(d))
 }
 
 // derived is what the identity block shows.
