@@ -11,6 +11,7 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/account"
+	"yilian/internal/audit"
 	"yilian/internal/simulate"
 	"yilian/test/harness"
 )
@@ -68,7 +69,8 @@ func TestDemo(t *testing.T) {
 func TestDemoClient(t *testing.T) {
 	s := demoSite(t)
 	_, printed := demo(t)
-	accounts := &account.Service{DB: s.open(t), Keys: s.keyring(t)}
+	d, keys := s.open(t), s.keyring(t)
+	accounts := &account.Service{DB: d, Keys: keys, Audit: audit.New(d, keys)}
 	secret := clientLine.FindStringSubmatch(printed)[1]
 	if c, err := accounts.CheckClient(context.Background(), "demo-his", secret); err != nil || c.ID != "demo-his" {
 		t.Errorf("client %+v: %v", c, err)
