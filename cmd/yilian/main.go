@@ -22,7 +22,7 @@ type command struct {
 }
 
 var commands = []command{
-	{"demo", "[--addr 127.0.0.1:8080] [--data DIR] [--verbose]", "演示：自带零陵区医联体与虚构居民", demo},
+	{"demo", "[--region lingling|zhengzhou|jiangsu] [--addr 127.0.0.1:8080] [--data DIR] [--verbose]", "演示：文件写明的医联体与虚构居民，默认零陵区", demo},
 	{"serve", "--config FILE [--verbose]", "启动服务（--verbose 记录每个请求）", serve},
 	{"admin", "--config FILE", "建立三位管理员账号（新系统只做一次）", admin},
 	{"migrate", "--config FILE", "升级数据库后退出", migrate},

@@ -191,7 +191,7 @@ func authorityRegion(ctx context.Context, tx *db.Tx, o organization.Organization
 	}
 	want := region.County
 	switch {
-	case strings.HasPrefix(string(o.Kind), "provincial"):
+	case o.Kind == organization.ProvinceHospital:
 		want = region.Province
 	case o.Kind == organization.CityHospital:
 		want = region.City

@@ -22,6 +22,9 @@ func Seed(ctx context.Context, tx *db.Tx, p policy.Profile) error {
 		return err
 	}
 	by := Period{KnownFrom: tx.Now, KnownBy: p.Document(), Reason: "按文件登记"}
+	if err := seedAffiliations(ctx, tx, p, facts.Institutions, orgs, by); err != nil {
+		return err
+	}
 	alliances, err := seedAlliances(ctx, tx, p, facts.Alliances)
 	if err != nil {
 		return err
@@ -63,6 +66,36 @@ func seedTies(ctx context.Context, tx *db.Tx, p policy.Profile, facts policy.Fac
 		}
 		if err := insertRelation(ctx, tx, r); err != nil {
 			return fmt.Errorf("seed tie %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// seedAffiliations says of the provincial hospitals of a province's document
+// that they belong to the province's own authority, wherever they stand.
+func seedAffiliations(ctx context.Context, tx *db.Tx, p policy.Profile, institutions []policy.Institution, orgs map[string]string, by Period) error {
+	bureau := ""
+	for _, i := range institutions {
+		if i.Kind == "health_bureau" && i.Level == "province" {
+			bureau = orgs[i.ID]
+		}
+	}
+	for _, i := range institutions {
+		org := orgs[i.ID]
+		if bureau == "" || org == "" || i.Level != "province" || org == bureau {
+			continue
+		}
+		history, err := FactHistory(ctx, tx, org, Affiliation)
+		if err != nil || len(history) > 0 {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		f := Fact{Subject: subjectOrg, SubjectID: org, Field: Affiliation, Value: bureau, Evidence: p.Document(), Clause: i.Clause, Period: by}
+		f.ValidFrom = p.ValidFrom
+		if err := setFact(ctx, tx, f); err != nil {
+			return fmt.Errorf("seed affiliation of %s: %w", i.Name, err)
 		}
 	}
 	return nil

@@ -41,7 +41,6 @@ import (
 	"yilian/internal/practitioner"
 	"yilian/internal/record"
 	"yilian/internal/referral"
-	"yilian/internal/region"
 	"yilian/internal/schedule"
 	"yilian/internal/web"
 	"yilian/profiles"
@@ -257,19 +256,8 @@ func (a *App) seed(ctx context.Context) error {
 		a.DB.Now = func() time.Time { return a.Config.Founded }
 	}
 	err := a.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
+		if err := a.reference(ctx, tx); err != nil {
 			return err
-		}
-		if err := organization.Seed(ctx, tx); err != nil {
-			return err
-		}
-		for _, p := range a.Book.Profiles() {
-			if p.Jurisdiction != lingling {
-				continue
-			}
-			if err := alliance.Seed(ctx, tx, p); err != nil {
-				return err
-			}
 		}
 		return a.Calendar.Refresh(ctx, tx)
 	})
@@ -278,9 +266,6 @@ func (a *App) seed(ctx context.Context) error {
 	}
 	return nil
 }
-
-// lingling is the district whose institutions are seeded.
-const lingling = "431102"
 
 // Close closes the database.
 func (a *App) Close() error { return a.DB.Close() }

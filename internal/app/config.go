@@ -27,7 +27,8 @@ type Config struct {
 	KeyFile     string       `toml:"key_file"`     // keys, outside the database; default data/yilian.keys
 	Suite       crypto.Suite `toml:"suite"`        // of a new key file: sm (default) or intl
 	Profiles    string       `toml:"profiles"`     // folder of policy profiles, which join the shipped ones or take the place of their namesakes
-	Name        string       `toml:"name"`         // shown beside the mark; default 零陵区
+	Region      string       `toml:"region"`       // profile whose region this installation serves, for its reference data; default lingling
+	Name        string       `toml:"name"`         // shown beside the mark; default the region's name
 	IdleMinutes int          `toml:"idle_minutes"` // lock after so long without input; default 15
 	TLS         struct {
 		Certificate string `toml:"certificate"`
@@ -87,7 +88,7 @@ func (c Config) filled(base string) Config {
 	set(&c.Database, filepath.Join(base, "data", "yilian.db"))
 	set(&c.KeyFile, filepath.Join(base, "data", "yilian.keys"))
 	set(&c.Address, "127.0.0.1:8080")
-	set(&c.Name, "零陵区")
+	set(&c.Region, "lingling")
 	set((*string)(&c.Suite), "sm")
 	if c.IdleMinutes == 0 {
 		c.IdleMinutes = 15

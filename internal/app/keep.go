@@ -161,7 +161,8 @@ func FirstAdmins(ctx context.Context, cfg Config) ([]Admin, error) {
 		if n > 0 {
 			return errs.E(errs.Conflict, "系统里已有账号：请由系统管理员在“账号管理”中建立其他账号")
 		}
-		bureaus, err := organization.List(ctx, tx, organization.Filter{Kind: organization.Bureau, Region: lingling})
+		p, _ := a.Book.Profile(a.Config.Region)
+		bureaus, err := organization.List(ctx, tx, organization.Filter{Kind: organization.Bureau, Region: p.Jurisdiction})
 		if err == nil && len(bureaus) > 0 {
 			home = bureaus[0]
 		}

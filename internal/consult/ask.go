@@ -175,7 +175,7 @@ func choices(ctx context.Context, tx *db.Tx, actor access.Actor, p patient.Patie
 	}
 	found, err := organization.FindServices(ctx, tx, organization.Need{
 		Code: strings.TrimSpace(diagnosis), Age: p.Age(today), Sex: p.Sex, From: actor.Org, Allies: allies,
-		OrgKinds: []organization.Kind{organization.CountyHospital, organization.TCMHospital, organization.MaternalHospital, organization.CityHospital},
+		OrgKinds: organization.HospitalKinds(),
 	})
 	if err != nil {
 		return nil, err

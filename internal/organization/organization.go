@@ -5,6 +5,8 @@
 package organization
 
 import (
+	"slices"
+
 	"yilian/internal/errs"
 )
 
@@ -19,6 +21,8 @@ const (
 	CommunityCenter  Kind = "community_center"
 	VillageClinic    Kind = "village_clinic"
 	CityHospital     Kind = "city_hospital"
+	ProvinceHospital Kind = "provincial_hospital"
+	SpecialHospital  Kind = "specialty_hospital"
 	Bureau           Kind = "bureau"
 	Insurer          Kind = "insurer"
 	Other            Kind = "other"
@@ -27,12 +31,12 @@ const (
 var kindTitles = map[Kind]string{
 	CountyHospital: "区县综合医院", TCMHospital: "中医医院", MaternalHospital: "妇幼保健院",
 	TownshipCenter: "乡镇卫生院", CommunityCenter: "社区卫生服务中心", VillageClinic: "村卫生室",
-	CityHospital: "市级医院", Bureau: "卫生健康行政部门", Insurer: "医疗保障经办机构", Other: "其他机构",
+	CityHospital: "市级医院", ProvinceHospital: "省级医院", SpecialHospital: "专科医院", Bureau: "卫生健康行政部门", Insurer: "医疗保障经办机构", Other: "其他机构",
 }
 
 // Kinds returns all kinds in the order lists show them.
 func Kinds() []Kind {
-	return []Kind{CountyHospital, TCMHospital, MaternalHospital, CityHospital, TownshipCenter,
+	return []Kind{CountyHospital, TCMHospital, MaternalHospital, CityHospital, ProvinceHospital, SpecialHospital, TownshipCenter,
 		CommunityCenter, VillageClinic, Bureau, Insurer, Other}
 }
 
@@ -42,11 +46,18 @@ func (k Kind) Title() string { return kindTitles[k] }
 // Hospital reports whether institutions of the kind are hospitals, which take
 // referrals from primary care (LL-4.4.1a).
 func (k Kind) Hospital() bool {
-	return k == CountyHospital || k == TCMHospital || k == MaternalHospital || k == CityHospital
+	return slices.Contains(HospitalKinds(), k)
 }
 
 // General reports whether institutions of the kind are general hospitals.
-func (k Kind) General() bool { return k == CountyHospital || k == CityHospital }
+func (k Kind) General() bool {
+	return k == CountyHospital || k == CityHospital || k == ProvinceHospital
+}
+
+// HospitalKinds returns the kinds that are hospitals.
+func HospitalKinds() []Kind {
+	return []Kind{CountyHospital, TCMHospital, MaternalHospital, CityHospital, ProvinceHospital, SpecialHospital}
+}
 
 // Primary reports whether institutions of the kind are primary care.
 func (k Kind) Primary() bool {

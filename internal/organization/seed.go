@@ -41,20 +41,42 @@ func seedInstitutions(ctx context.Context, tx *db.Tx) error {
 			Name: r[0], ShortName: r[1], Kind: Kind(r[2]), Level: r[3], Ownership: Public,
 			Region: r[4], ReferralPhone: r[5], Address: r[6], Active: true,
 		}
-		o.Identifiers = []Identifier{{USCC, inventedUSCC(o.Kind, i)}}
-		if o.Kind.Hospital() || o.Kind.Primary() {
-			o.Identifiers = append(o.Identifiers, Identifier{InsuranceOrg, fmt.Sprintf("H431102%05d", i)})
-		}
-		if err := seedOne(ctx, tx, o); err != nil {
+		o.Identifiers = invented(o.Kind, region.Lingling, i)
+		if err := seedOne(ctx, tx, o, o.Name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// seedOne enters an institution with its departments unless one of that name
-// exists.
-func seedOne(ctx context.Context, tx *db.Tx, o Organization) error {
+// SeedAt enters institutions of another county with invented numbers, as Seed
+// does for Lingling; what is there is left as it is. like names the institution
+// of the reference layout whose departments each gets, by name; without one it
+// has those of its kind.
+func SeedAt(ctx context.Context, tx *db.Tx, county string, list []Organization, like map[string]string) error {
+	for i, o := range list {
+		if o.Kind != VillageClinic {
+			o.Identifiers = invented(o.Kind, county, i)
+		}
+		if err := seedOne(ctx, tx, o, like[o.Name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// invented are well-formed official numbers.
+func invented(kind Kind, county string, n int) []Identifier {
+	out := []Identifier{{USCC, inventedUSCC(kind, county, n)}}
+	if kind.Hospital() || kind.Primary() {
+		out = append(out, Identifier{InsuranceOrg, fmt.Sprintf("H%s%05d", county, n)})
+	}
+	return out
+}
+
+// seedOne enters an institution with the departments of like unless one of that
+// name exists.
+func seedOne(ctx context.Context, tx *db.Tx, o Organization, like string) error {
 	if _, err := ByName(ctx, tx, o.Name); err == nil || !errs.Is(err, errs.NotFound) {
 		return err
 	}
@@ -70,8 +92,11 @@ func seedOne(ctx context.Context, tx *db.Tx, o Organization) error {
 		return err
 	}
 	for _, r := range rows {
-		if r[0] != o.Name && r[0] != "@"+string(o.Kind) {
+		if r[0] != like && r[0] != "@"+string(o.Kind) {
 			continue
+		}
+		if like != o.Name {
+			r[4] = "" // another house has other telephones
 		}
 		if err := seedDepartment(ctx, tx, o, r); err != nil {
 			return fmt.Errorf("seed %s %s: %w", o.Name, r[1], err)
@@ -155,7 +180,7 @@ func seedVillageClinics(ctx context.Context, tx *db.Tx) error {
 				Name: town.Name + short + "卫生室", ShortName: short + "卫生室", Kind: VillageClinic, Level: Ungraded,
 				Ownership: Public, Region: v.Code, Parent: centre.ID, ReferralPhone: centre.ReferralPhone,
 				Address: "永州市零陵区" + town.Name + short, Active: true,
-			}); err != nil {
+			}, ""); err != nil {
 				return err
 			}
 		}
@@ -176,12 +201,12 @@ func villageName(name string) string {
 
 // inventedUSCC makes a well-formed code for the reference data: 11 for organs
 // of state, 12 for public institutions, the region, a number, the check digit.
-func inventedUSCC(kind Kind, n int) string {
+func inventedUSCC(kind Kind, county string, n int) string {
 	class := "12"
 	if kind == Bureau || kind == Insurer {
 		class = "11"
 	}
-	body := fmt.Sprintf("%s%s%08dX", class, region.Lingling, 90000+n)
+	body := fmt.Sprintf("%s%s%08dX", class, county, 90000+n)
 	check, _ := usccCheck(body)
 	return body + string(check)
 }

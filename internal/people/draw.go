@@ -45,11 +45,6 @@ type band struct {
 	sex      string
 }
 
-type village struct {
-	code  string
-	urban bool
-}
-
 // rows cuts an embedded table, header left out.
 func rows(csv string) [][]string {
 	var out [][]string
@@ -95,33 +90,39 @@ const (
 	ruralPersons = 239468
 )
 
-func villageWheel() *wheel[village] {
+// lingling is the county with its 334 villages.
+func lingling() Place {
 	all, err := region.Reference()
 	if err != nil {
 		panic("people: " + err.Error()) // embedded, seen by tests
 	}
 	towns := map[string]string{}
-	var list []village
-	urban := 0
+	at := Place{County: region.Lingling}
 	for _, r := range all {
 		switch r.Level {
 		case region.Town:
 			towns[r.Code] = r.Name
 		case region.Village:
-			v := village{code: r.Code, urban: strings.HasSuffix(towns[r.Parent], "街道")}
-			if v.urban {
-				urban++
-			}
-			list = append(list, v)
+			at.Homes = append(at.Homes, Home{Code: r.Code, Urban: strings.HasSuffix(towns[r.Parent], "街道")})
 		}
 	}
-	w := &wheel[village]{}
-	for _, v := range list {
-		weight := ruralPersons / (len(list) - urban)
-		if v.urban {
-			weight = urbanPersons / urban
+	return at
+}
+
+func villageWheel(homes []Home) *wheel[Home] {
+	urban := 0
+	for _, h := range homes {
+		if h.Urban {
+			urban++
 		}
-		w.add(v, weight)
+	}
+	w := &wheel[Home]{}
+	for _, h := range homes {
+		if h.Urban {
+			w.add(h, urbanPersons/urban)
+		} else {
+			w.add(h, ruralPersons/(len(homes)-urban))
+		}
 	}
 	return w
 }

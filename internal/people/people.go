@@ -13,7 +13,6 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/idcard"
 	"yilian/internal/patient"
-	"yilian/internal/region"
 )
 
 // Person is one invented resident.
@@ -42,14 +41,31 @@ type Kin struct {
 	Guardian bool
 }
 
+// Place is a county with where its residents live.
+type Place struct {
+	County string
+	Homes  []Home
+}
+
+// Home is a village, or a town where villages are not known.
+type Home struct {
+	Code  string
+	Urban bool
+}
+
 // block is how many persons are drawn together: enough to find husbands, wives
 // and parents of fitting age among them.
 const block = 400
 
-// Generate yields n persons as of today.
+// Generate yields n persons of Lingling as of today.
 func Generate(seed uint64, n int, today calendar.Date) iter.Seq[Person] {
+	return GenerateAt(lingling(), seed, n, today)
+}
+
+// GenerateAt yields n persons of a county as of today.
+func GenerateAt(at Place, seed uint64, n int, today calendar.Date) iter.Seq[Person] {
 	return func(yield func(Person) bool) {
-		g := newMaker(seed, today)
+		g := newMaker(at, seed, today)
 		for start := 0; start < n; start += block {
 			for _, p := range g.block(start, min(block, n-start)) {
 				if !yield(p) {
@@ -93,20 +109,21 @@ func Entries(persons iter.Seq[Person], org func(village string) string) iter.Seq
 
 // maker holds what one generation draws from.
 type maker struct {
+	county   string
 	rng      *rand.Rand
 	today    calendar.Date
 	surnames *wheel[string]
 	bands    *wheel[band]
-	villages *wheel[village]
+	villages *wheel[Home]
 	given    map[string][]string // by sex
 	serial   map[string]int      // last identity sequence by birth date and sex
 	house    int
 }
 
-func newMaker(seed uint64, today calendar.Date) *maker {
+func newMaker(at Place, seed uint64, today calendar.Date) *maker {
 	return &maker{
-		rng: rand.New(rand.NewPCG(seed, 431102)), today: today,
-		surnames: surnameWheel(), bands: bandWheel(), villages: villageWheel(), given: givenNames(), serial: map[string]int{},
+		county: at.County, rng: rand.New(rand.NewPCG(seed, 431102)), today: today,
+		surnames: surnameWheel(), bands: bandWheel(), villages: villageWheel(at.Homes), given: givenNames(), serial: map[string]int{},
 	}
 }
 
@@ -221,8 +238,8 @@ func (g *maker) household(out []Person, start int, m *member) []Person {
 	return out
 }
 
-func (g *maker) person(m *member, surname string, v village, index int) Person {
-	p := Person{Index: index, Name: surname + g.givenName(m), Sex: m.sex, Birth: m.birth, Region: v.code, Ethnic: "01"}
+func (g *maker) person(m *member, surname string, v Home, index int) Person {
+	p := Person{Index: index, Name: surname + g.givenName(m), Sex: m.sex, Birth: m.birth, Region: v.Code, Ethnic: "01"}
 	if g.rng.IntN(1000) < 15 { // minorities: 1.5 % in the census, mostly Yao
 		p.Ethnic = "13"
 	}
@@ -232,7 +249,7 @@ func (g *maker) person(m *member, surname string, v village, index int) Person {
 	if m.age >= 14 && (m.age < 75 || g.rng.IntN(10) < 6) {
 		p.Phone = fmt.Sprintf("1%d0000%05d", 3+g.rng.IntN(7), g.rng.IntN(100000))
 	}
-	p.InsuranceKind, p.InsurancePlace = g.cover(m.age, v.urban), region.Lingling
+	p.InsuranceKind, p.InsurancePlace = g.cover(m.age, v.Urban), g.county
 	return p
 }
 
@@ -248,7 +265,7 @@ func (g *maker) idNumber(m *member) string {
 	if m.sex == idcard.Male {
 		sequence++
 	}
-	return idcard.Make(region.Lingling, string(m.birth), sequence)
+	return idcard.Make(g.county, string(m.birth), sequence)
 }
 
 func (g *maker) cover(age int, urban bool) string {

@@ -60,7 +60,7 @@ func tier(k organization.Kind) int {
 		return 1
 	case organization.TownshipCenter, organization.CommunityCenter:
 		return 2
-	case organization.CityHospital:
+	case organization.CityHospital, organization.ProvinceHospital:
 		return 4
 	}
 	return 3

@@ -28,6 +28,9 @@ type body struct {
 // one filing is on record, one lies with the city, one is overdue at its lead.
 // It runs with the clock of weeks ago.
 func (s *simulation) govern(ctx context.Context) error {
+	if s.scene.cast != nil {
+		return s.communities(ctx)
+	}
 	bodies, err := s.bodies(ctx)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func (s *simulation) bodies(ctx context.Context) ([]body, error) {
 			return err
 		}
 		for _, a := range all {
-			if a.Region != lingling {
+			if a.Region != s.scene.county {
 				continue
 			}
 			lead, err := alliance.LeadOn(ctx, tx, a.ID, calendar.DateOf(tx.Now))
@@ -84,8 +87,6 @@ func (s *simulation) bodies(ctx context.Context) ([]body, error) {
 	})
 	return out, err
 }
-
-const lingling = "431102"
 
 // organise sets up what LL-4.3.2, LL-4.3.3 and LL-4.4.3a ask for, writes the
 // charter and records the phases of LL-5.
@@ -186,10 +187,18 @@ func (s *simulation) adopt(ctx context.Context, b body, council governance.Organ
 		charter.Surplus: {{Party: "lead", Title: "牵头单位", Points: 3500}, {Party: "township", Title: "乡镇卫生院和社区中心", Points: 5000}, {Party: "village", Title: "村卫生室", Points: 1500}},
 		charter.Deficit: {{Party: "lead", Title: "牵头单位", Points: 7000}, {Party: "township", Title: "乡镇卫生院和社区中心", Points: 3000}},
 	}
-	if c, err = s.app.Charters.Save(ctx, b.office, c.ID, c.Version, charterTexts, split); err != nil {
+	on := calendar.DateOf(s.app.DB.Now())
+	var rules alliance.Rules
+	err = s.app.DB.View(ctx, func(tx *db.Tx) (err error) {
+		rules, err = s.app.Alliances.Rules(ctx, tx, b.Alliance, on)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	on := calendar.DateOf(s.app.DB.Now())
+	if c, err = s.app.Charters.Save(ctx, b.office, c.ID, c.Version, texts(rules), split); err != nil {
+		return err
+	}
 	if c, err = s.app.Charters.Adopt(ctx, b.office, c.ID, c.Version, on, "理事会第一次会议决议"); err != nil {
 		return err
 	}
@@ -207,7 +216,7 @@ func (s *simulation) adopt(ctx context.Context, b body, council governance.Organ
 		return err
 	}
 	n := len(present)
-	_, err = s.app.Governance.Hold(ctx, b.office, governance.Meeting{Organ: council.ID, Title: "理事会第一次会议", HeldOn: on, Place: b.lead.ShortName + "三楼会议室", Chair: b.chair,
+	_, err = s.app.Governance.Hold(ctx, b.office, governance.Meeting{Organ: council.ID, Title: "理事会第一次会议", HeldOn: on, Place: b.lead.Short() + "三楼会议室", Chair: b.chair,
 		Agenda: []string{"审议章程", "审议结余分配比例"}, Present: present, Minutes: "会议审议并通过《" + b.Name + "章程》，明确结余分配和超支分担比例，自通过之日起施行。",
 		Decisions: []governance.Decision{{Text: "通过章程", For: n - 1, Abstained: 1, Changes: []string{changed}}}})
 	return err

@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"yilian/internal/access"
@@ -115,7 +116,7 @@ func (e *rescued) send(ctx context.Context) (err error) {
 
 // phone records the call that nobody answered.
 func (e *rescued) phone(ctx context.Context) (err error) {
-	call := referral.Call{Name: "急诊医学科值班电话", Phone: "07466223120", Result: referral.CallNoAnswer}
+	call := referral.Call{Name: "急诊医学科值班电话", Phone: strings.ReplaceAll(e.staff.orgs[e.org].ReferralPhone, "-", ""), Result: referral.CallNoAnswer}
 	e.c, err = e.app.Referrals.RecordCall(ctx, e.doctor, e.ref(), call)
 	return err
 }

@@ -28,6 +28,13 @@ func (s *simulation) settle(ctx context.Context) (*folk, error) {
 		return s.staff.orgs[centreOf[village[:9]]].ID
 	}
 	persons := people.Generate(seed, Residents, calendar.DateOf(s.now))
+	if s.scene.cast != nil {
+		at, err := s.homes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		persons = people.GenerateAt(at, seed, Residents, calendar.DateOf(s.now))
+	}
 	kept := func(yield func(patient.Entry) bool) {
 		for e := range people.Entries(persons, org) {
 			centre := centreOf[e.Region[:9]]

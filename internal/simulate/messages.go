@@ -12,10 +12,10 @@ import (
 // exchange shows what it looks like when most fit and some do not.
 func (s *simulation) messages(ctx context.Context) error {
 	org := s.staff.orgs[fourth]
-	peer := exchange.Peer{Name: "市四医院HIS", Org: org.ID, OrgName: org.Name}
+	peer := exchange.Peer{Name: org.Short() + "HIS", Org: org.ID, OrgName: org.Name}
 	known := s.folk.byCentre[shuikou]
 	head := func(kind string, n int) string {
-		return fmt.Sprintf("MSH|^~\\&|HIS|市四医院|YL|YL|%s||%s|D%04d|P|2.5||||||UNICODE UTF-8\r", s.now.Format("20060102150405-0700"), kind, n)
+		return fmt.Sprintf("MSH|^~\\&|HIS|%s|YL|YL|%s||%s|D%04d|P|2.5||||||UNICODE UTF-8\r", org.Short(), s.now.Format("20060102150405-0700"), kind, n)
 	}
 	visit := func(n int) string {
 		return fmt.Sprintf("PV1|1|O|心血管内科||||7^钱^医生||||||||||||D%04d|||||||||||||||||||||||||%s\r", n, s.now.AddDate(0, 0, -1).Format("200601021504"))

@@ -53,7 +53,11 @@ type SignIn struct {
 
 // Demo fills an empty installation, or finds the demo that is there.
 func Demo(ctx context.Context, a *app.App) (*World, error) {
-	w := &World{out: os.Stdout, Client: demoClient, SignIns: signIns()}
+	sc, err := sceneOf(a.Config.Region)
+	if err != nil {
+		return nil, err
+	}
+	w := &World{out: os.Stdout, Client: demoClient, SignIns: sc.signIns()}
 	secret, done, err := mark(ctx, a)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func Demo(ctx context.Context, a *app.App) (*World, error) {
 	defer func() { a.DB.Now = real }()
 	now := real()
 	err = a.DB.Bulk(ctx, func() error {
-		s := &simulation{app: a, now: now, rng: newRand(seed)}
+		s := &simulation{app: a, now: now, rng: newRand(seed), scene: sc}
 		if err := s.fill(ctx); err != nil {
 			return err
 		}
@@ -120,15 +124,22 @@ type simulation struct {
 	app   *app.App
 	now   time.Time // when the demo begins for its users
 	rng   *rng
+	scene scene
 	staff *staff
 	folk  *folk
 }
 
 func (s *simulation) fill(ctx context.Context) error {
 	s.at(Founded(s.now))
-	var err error
+	err := s.build(ctx)
+	if err != nil {
+		return fmt.Errorf("demo institutions: %w", err)
+	}
 	if s.staff, err = s.hire(ctx); err != nil {
 		return fmt.Errorf("demo staff: %w", err)
+	}
+	if err := s.community(ctx); err != nil {
+		return fmt.Errorf("demo county: %w", err)
 	}
 	if s.folk, err = s.settle(ctx); err != nil {
 		return fmt.Errorf("demo residents: %w", err)

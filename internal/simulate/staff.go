@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"yilian/internal/access"
@@ -61,17 +62,20 @@ var named = []struct {
 	{access.PrivacyOfficer, "yinsi", fourth, ""},
 }
 
-func signIns() []SignIn {
+func (sc scene) signIns() []SignIn {
 	var out []SignIn
 	for _, n := range named {
-		org := n.org
+		org := sc.name(n.org)
 		switch n.role {
 		case access.VillageDoctor:
-			org = shuikou + "下属村卫生室"
+			org = sc.name(shuikou) + "下属村卫生室"
 		case access.Resident:
 			org = "居民"
 		}
 		out = append(out, SignIn{n.role, n.login, org})
+	}
+	for _, o := range sc.offices {
+		out = append(out, SignIn{access.AllianceOffice, o.login, o.org})
 	}
 	return out
 }
@@ -84,7 +88,8 @@ type person struct {
 
 // staff finds people by institution, role and department.
 type staff struct {
-	orgs   map[string]organization.Organization // by name
+	scene  scene
+	orgs   map[string]organization.Organization // by part, or by name when it plays none
 	depts  map[string]organization.Department   // by org id + name
 	people []person
 	names  *names
@@ -120,7 +125,7 @@ func (s *simulation) hire(ctx context.Context) (*staff, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &staff{orgs: map[string]organization.Organization{}, depts: map[string]organization.Department{}, names: newNames(s.rng), hash: hash}
+	st := &staff{scene: s.scene, orgs: map[string]organization.Organization{}, depts: map[string]organization.Department{}, names: newNames(s.rng), hash: hash}
 	if err := s.app.DB.View(ctx, func(tx *db.Tx) error { return st.load(ctx, tx) }); err != nil {
 		return nil, err
 	}
@@ -129,6 +134,11 @@ func (s *simulation) hire(ctx context.Context) (*staff, error) {
 			continue // village doctor and resident follow
 		}
 		if _, err := s.employ(ctx, st, n.role, n.org, n.dept, n.login); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range s.scene.offices {
+		if _, err := s.employ(ctx, st, access.AllianceOffice, o.org, "", o.login); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +159,7 @@ func (st *staff) load(ctx context.Context, tx *db.Tx) error {
 		return err
 	}
 	for _, o := range list {
-		st.orgs[o.Name] = o
+		st.orgs[st.scene.part(o.Name)] = o
 		if o.Kind == organization.VillageClinic {
 			continue
 		}
@@ -206,11 +216,11 @@ func (st *staff) jobs() []job {
 	return jobs
 }
 
-// centres lists the township and community centres by name.
+// centres lists the township and community centres of the county.
 func (st *staff) centres() []string {
 	var out []string
 	for name, o := range st.orgs {
-		if o.Kind == organization.TownshipCenter || o.Kind == organization.CommunityCenter {
+		if (o.Kind == organization.TownshipCenter || o.Kind == organization.CommunityCenter) && strings.HasPrefix(o.Region, st.scene.county) {
 			out = append(out, name)
 		}
 	}

@@ -79,7 +79,7 @@ func (v *visitor) draw(e patient.Entry, centre organization.Organization) encoun
 		x.Org, x.Class, x.Department = v.staff.orgs[fourth].ID, encounter.Emergency, "急诊医学科"
 		v.pay(&x, 20000, 90000, 30)
 	case p < 97:
-		v.stay(&x, pick(v.rng, []string{fourth, fourth, tcm, centre.Name}), 3, 9)
+		v.stay(&x, pick(v.rng, []string{fourth, fourth, tcm, v.scene.part(centre.Name)}), 3, 9)
 	default:
 		v.outside(&x)
 	}
@@ -107,9 +107,7 @@ func (v *visitor) stay(x *encounter.Encounter, org string, from, to int) {
 func (v *visitor) outside(x *encounter.Encounter) {
 	v.stay(x, fourth, 4, 12)
 	x.Org, x.Department, x.Clinical, x.First, x.FirstBy = "", "", false, "", ""
-	x.Outside = pick(v.rng, []encounter.Outside{
-		{Code: "H43010000012", Name: "中南大学湘雅医院", Region: "430100"}, {Code: "H43110000101", Name: "永州市中心医院", Region: "431103"},
-		{Code: "H45030000033", Name: "桂林医学院附属医院", Region: "450300"}})
+	x.Outside = pick(v.rng, v.scene.outside)
 	x.Source.System, x.Source.Ref = encounter.SourceInsurer, "医保县外就诊月报 "+string(calendar.DateOf(x.Start))[:7]
 }
 

@@ -9,8 +9,10 @@ import (
 	"yilian/internal/audit"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
+	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/policy"
+	"yilian/internal/region"
 	"yilian/profiles"
 )
 
@@ -34,6 +36,28 @@ func Seed(t testing.TB, d *db.DB) {
 		t.Fatal("profile lingling is missing")
 	}
 	if err := d.Tx(t.Context(), func(tx *db.Tx) error { return alliance.Seed(t.Context(), tx, lingling) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SeedRegion loads what the document of another profile names: divisions,
+// institutions, alliances and ties.
+func SeedRegion(t testing.TB, d *db.DB, profile string) {
+	t.Helper()
+	p, ok := Book(t).Profile(profile)
+	if !ok {
+		t.Fatalf("profile %s is missing", profile)
+	}
+	err := d.Tx(t.Context(), func(tx *db.Tx) error {
+		if err := region.Seed(t.Context(), tx, p.Jurisdiction); err != nil {
+			return err
+		}
+		if err := organization.SeedNamed(t.Context(), tx, p); err != nil {
+			return err
+		}
+		return alliance.Seed(t.Context(), tx, p)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

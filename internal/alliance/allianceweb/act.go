@@ -36,6 +36,7 @@ type sheet struct {
 	Values url.Values
 	Err    error
 	Orgs   []organization.Organization
+	Towns  []region.Region // the alliance's region and what lies directly below it
 }
 
 // call is one action as it was posted.
@@ -173,6 +174,35 @@ var acts = map[string]act{
 			_, err := c.svc().Split(c.ctx, c.actor, c.v.ID, alliance.Formation{Name: c.text("name"), Kind: c.v.Kind, Region: c.v.Alliance.Region, Lead: c.text("lead"), Members: members, On: c.day("on"), Reason: c.text("reason")})
 			return err
 		}},
+	"succeed": {title: "机构合并或拆分", right: access.AllianceEdit, tab: "members", danger: true,
+		note: "机构自该日起由新机构接替，在它所属的全部医联体中一并办理；此前的成员关系和报表不变。合并后的机构可以是其中一家，也可以是新登记的机构。",
+		fields: func(s *sheet) []field {
+			return []field{s.choice("类型", "kind", []web.Option{{Value: string(alliance.Merge), Text: "合并"}, {Value: string(alliance.SplitOrgs), Text: "拆分"}}),
+				s.checks("被合并或被拆分的机构", "from", s.members(true)), s.checks("合并或拆分后的机构", "into", append(s.members(true), s.outside()...)), s.on(), s.reason()}
+		},
+		run: func(c call) error {
+			return c.svc().Succeed(c.ctx, c.actor, alliance.Succession{Kind: alliance.SuccessionKind(c.text("kind")), From: c.list("from"), Into: c.list("into"), On: c.day("on"), Reason: c.text("reason")})
+		}},
+	"claim": {title: "登记负责片区", right: access.AllianceEdit, tab: "members", note: "紧密型医联体分区包段（JS-2.1）：同一片区同一时间只归一个。网格布局施行时一并登记，这里用于补登。",
+		fields: func(s *sheet) []field {
+			return []field{s.choice("片区", "area", web.Choices(s.Towns, func(r region.Region) (string, string) { return r.Code, r.Name })), s.on(), s.reason()}
+		},
+		run: func(c call) error {
+			return c.svc().Claim(c.ctx, c.actor, c.v.ID, c.text("area"), c.day("on"), c.text("reason"))
+		}},
+	"release": {title: "不再负责片区", right: access.AllianceEdit, tab: "members", danger: true,
+		fields: func(s *sheet) []field {
+			var held []web.Option
+			for _, f := range s.Own {
+				if f.Field == alliance.Area {
+					held = append(held, web.Option{Value: f.Value, Text: region.NameOf(f.Value), Note: f.Span()})
+				}
+			}
+			return []field{s.choice("片区", "area", held), s.on(), s.reason()}
+		},
+		run: func(c call) error {
+			return c.svc().Release(c.ctx, c.actor, c.v.ID, c.text("area"), c.day("on"), c.text("reason"))
+		}},
 	"end": {title: "终止医联体", right: access.AllianceEdit, tab: "members", danger: true, note: "自该日起不能再办新的业务，已在办的按原规则办完。",
 		fields: func(s *sheet) []field { return []field{s.on(), s.reason()} },
 		run: func(c call) error {
@@ -218,12 +248,12 @@ var acts = map[string]act{
 			}
 			return []field{s.choice("类型", "kind", web.TitledChoices(alliance.RelationKinds())), optional(s.choice("上级或托管方", "from", orgs)),
 				{"input", web.Control{Label: "上级或托管方名称（系统外）", Name: "from_name", Value: s.value("from_name", ""), Err: s.Err}},
-				optional(s.choice("下级或被托管方", "to", orgs)), {"input", web.Control{Label: "负责的区域", Name: "area", Value: s.value("area", ""), Err: s.Err, Hint: "行政区划代码，多个用空格隔开；承接单位和联系城市必填"}},
+				optional(s.choice("下级或被托管方", "to", orgs)), optional(s.checks("负责的区域（承接单位和联系城市必选）", "area", web.Choices(s.Towns[1:], func(r region.Region) (string, string) { return r.Code, r.Name }))),
 				{"input", web.Control{Label: "内容", Name: "terms", Value: s.value("terms", ""), Err: s.Err}}, s.input("协议或文件", "evidence", "text", ""), s.on()}
 		},
 		run: func(c call) error {
 			return c.svc().Relate(c.ctx, c.actor, alliance.Relation{Kind: alliance.RelationKind(c.text("kind")), Alliance: c.v.ID, From: c.text("from"), FromName: c.text("from_name"), To: c.text("to"),
-				Area: strings.Fields(c.text("area")), Terms: c.text("terms"), Evidence: c.text("evidence"), Period: alliance.Period{ValidFrom: c.day("on"), Reason: c.text("evidence")}})
+				Area: c.list("area"), Terms: c.text("terms"), Evidence: c.text("evidence"), Period: alliance.Period{ValidFrom: c.day("on"), Reason: c.text("evidence")}})
 		}},
 	"establish": {title: "设立治理机构", right: access.GovernanceEdit, tab: "organs",
 		fields: func(s *sheet) []field {
@@ -361,7 +391,15 @@ func (p *Pages) renderAct(w http.ResponseWriter, r *http.Request, values url.Val
 	}
 	s := sheet{page2: v, Name: r.PathValue("action"), Act: a, Values: values, Err: failed}
 	err = p.Alliances.DB.View(ctx, func(tx *db.Tx) (err error) {
-		s.Orgs, err = institutions(ctx, tx)
+		if s.Orgs, err = institutions(ctx, tx); err != nil {
+			return err
+		}
+		here, err := region.Get(ctx, tx, v.Alliance.Region)
+		if err != nil {
+			return err
+		}
+		below, err := region.Children(ctx, tx, here.Code)
+		s.Towns = append([]region.Region{here}, below...)
 		return err
 	})
 	if err != nil {
