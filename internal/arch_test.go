@@ -55,6 +55,8 @@ var ranks = [][]string{
 	{"contract", "consent", "rescue", "schedule", "calls", "firstvisit", "liaison", "insurance", "reminder"},
 	{"referral", "attribution"},
 	{"consult"},
+	{"chart"},
+	{"visit"},
 	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},
 	{"referral/referraltest", "referral/baseline"},
 	{"linkage"},
@@ -65,6 +67,9 @@ var ranks = [][]string{
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
+	{"chart/chartweb"},
+	{"visit/visitweb"},
+	{"disclosure/disclosureweb"},
 	{"fhirapi"},
 	{"home"},
 	// 8 wiring

@@ -91,7 +91,8 @@ func (p Purpose) Title() string {
 type Grant struct {
 	Basis     Basis
 	Reference string // id of the contract, referral … that it rests on
-	Direct    bool   // direct care: may see sensitive labels
+	Direct    bool   // direct care: sees what is hidden by default
+	Opened    bool   // has opened that with a reason, and the time is not over
 }
 
 // CareRelation says that an institution has to do with a patient for a time.
@@ -202,8 +203,11 @@ func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant,
 			g = f
 		}
 	}
-	g.Direct = g.Basis != BasisRegistration && Allowed(role, PatientLabels, Care)
-	return g, true, nil
+	g.Direct = g.Basis != BasisRegistration && g.Basis != BasisBreak && Allowed(role, PatientLabels, Care)
+	if !g.Direct {
+		g.Opened, err = opened(ctx, tx, actor, patient)
+	}
+	return g, true, err
 }
 
 // BreakGlass opens a patient's data to one person for a short time without a
@@ -242,4 +246,12 @@ func Guard(ctx context.Context, tx *db.Tx, patient, guardian string, to time.Tim
 		return fmt.Errorf("insert guardian: %w", err)
 	}
 	return nil
+}
+
+// Wards returns the patients for whom a person answers.
+func Wards(ctx context.Context, tx *db.Tx, guardian string) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `
+		SELECT patient FROM care_guardian
+		WHERE guardian IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1) AND (valid_to IS NULL OR valid_to > $2)
+		ORDER BY patient`, guardian, db.At(tx.Now))
 }

@@ -20,8 +20,19 @@ const (
 	PatientReveal   Right = "patient.reveal"   // see ID and phone number unmasked
 	PatientLabels   Right = "patient.labels"   // see and set sensitive labels
 	PatientBreak    Right = "patient.break"    // open without a relation, with a reason
-	PatientAccesses Right = "patient.accesses" // see who looked at a person's record
-	PatientIndex    Right = "patient.index"    // decide who is who: pairs, unmatched statements, linking, parting
+	// PatientSensitive opens what is hidden by default, with a reason.
+	PatientSensitive Right = "patient.sensitive"
+	PatientAccesses  Right = "patient.accesses" // see who looked at a person's record
+	PatientIndex     Right = "patient.index"    // decide who is who: pairs, unmatched statements, linking, parting
+
+	// RecordOwn is the resident's own record and who looked at it.
+	RecordOwn Right = "record.own"
+
+	// DisclosureReview decides whether a record was opened by right.
+	DisclosureReview Right = "disclosure.review"
+
+	// VisitRecord enters a visit of a primary institution, and corrects it.
+	VisitRecord Right = "visit.record"
 
 	ContractSign Right = "contract.sign"
 	ContractRead Right = "contract.read"
@@ -115,13 +126,17 @@ type grant struct {
 // rights is the whole table: who may do what, standing how. What is not here
 // is refused. rights_test.go spells it out cell by cell.
 var rights = map[Right][]grant{
-	PatientSearch:   {{staff, []Relation{Any}}, {systems, []Relation{Any}}},
-	PatientRegister: {{slices.Concat(primary, []Role{Registration, Emergency, ReferralCenter}), []Relation{Any}}, {systems, []Relation{Any}}},
-	PatientRead:     {{staff, []Relation{Care}}, {systems, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
-	PatientReveal:   {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
-	PatientLabels:   {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Care}}},
-	PatientBreak:    {{slices.Concat(primary, hospital, []Role{Emergency, OnCall}), []Relation{Any}}},
-	PatientAccesses: {{[]Role{Resident}, []Relation{Self}}, {[]Role{PrivacyOfficer}, []Relation{Any}}, {primary, []Relation{Care}}},
+	PatientSearch:    {{staff, []Relation{Any}}, {systems, []Relation{Any}}},
+	PatientRegister:  {{slices.Concat(primary, []Role{Registration, Emergency, ReferralCenter}), []Relation{Any}}, {systems, []Relation{Any}}},
+	PatientRead:      {{staff, []Relation{Care}}, {systems, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
+	PatientReveal:    {{staff, []Relation{Care}}, {[]Role{Resident}, []Relation{Self}}},
+	PatientLabels:    {{slices.Concat(primary, hospital, []Role{Emergency}), []Relation{Care}}},
+	PatientBreak:     {{slices.Concat(primary, hospital, []Role{Emergency, OnCall}), []Relation{Any}}},
+	PatientSensitive: {{clinical, []Relation{Care}}},
+	RecordOwn:        {{[]Role{Resident}, []Relation{Self}}},
+	DisclosureReview: {{[]Role{PrivacyOfficer}, []Relation{Own}}},
+	VisitRecord:      {{primary, []Relation{Own}}},
+	PatientAccesses:  {{[]Role{Resident}, []Relation{Self}}, {[]Role{PrivacyOfficer}, []Relation{Any}}, {primary, []Relation{Care}}},
 
 	PatientIndex: {{[]Role{Registration, ReferralCenter, TownshipHead}, []Relation{Own}}, {[]Role{MedicalAffairs}, []Relation{Any}}},
 

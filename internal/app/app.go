@@ -15,6 +15,7 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/calls"
 	"yilian/internal/certificate"
+	"yilian/internal/chart"
 	"yilian/internal/charter"
 	"yilian/internal/consult"
 	"yilian/internal/contract"
@@ -86,6 +87,7 @@ type App struct {
 	Certificates  *certificate.Service
 	Consults      *consult.Service
 	Exchange      *exchange.Service
+	Charts        *chart.Service
 	Site          *web.Site
 
 	mllp *exchange.Listener // nil: not configured
@@ -216,6 +218,7 @@ func (a *App) assemble() {
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Access: a.Access, Patients: a.Patients, Encounters: a.Encounters, Referrals: a.Referrals,
 		Record: a.Record,
 	}
+	a.Charts = &chart.Service{DB: a.DB, Book: a.Book, Record: a.Record, Access: a.Access, Patients: a.Patients, CaseKinds: chartKinds, MayOpenCase: inChart}
 	a.FHIR = &fhirapi.Server{
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
 		Owners: map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: a.Index}},

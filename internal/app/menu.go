@@ -11,11 +11,14 @@ import (
 // else: a bureau's right to the region opens other pages.
 var ownOnly = []string{"/contracts"}
 
+// residentPages are the pages of the menu that are about a resident himself.
+var residentPages = []string{"/messages", "/record", "/looks"}
+
 // offered says whether the menu of a role has an item. A resident's rights are
-// about himself, and his messages are the page that answers him.
+// about himself.
 func offered(role access.Role, it web.Item) bool {
 	if role == access.Resident {
-		return it.Path == "/messages"
+		return slices.Contains(residentPages, it.Path)
 	}
 	if len(it.Rights) == 0 {
 		return true

@@ -15,6 +15,8 @@ import (
 	"yilian/internal/calendar/calendarweb"
 	"yilian/internal/calls/callsweb"
 	"yilian/internal/certificate/certificateweb"
+	"yilian/internal/chart"
+	"yilian/internal/chart/chartweb"
 	"yilian/internal/consult"
 	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
@@ -59,6 +61,22 @@ var caseKinds = map[string]home.Kind{
 	governance.TermKind:   {Path: "/terms", Topic: "alliance"},
 }
 
+// chartKinds are the cases that belong in a person's record.
+var chartKinds = map[string]chart.CaseKind{
+	referral.Kind: {Title: "转诊", Path: "/referrals"},
+	consult.Kind:  {Title: "转诊前咨询", Path: "/consults"},
+}
+
+// inChart keeps drafts of other institutions and consultations of others out of
+// a record.
+func inChart(c flow.Case, actor access.Actor) bool {
+	if c.Kind == consult.Kind {
+		return consult.Visible(c, actor) == nil
+	}
+	unsent := c.State == referral.StateDraft || c.State == referral.StateInReview || c.State == referral.StateDiscarded
+	return !unsent || actor.Org == c.From.Org || actor.Org == c.OwnerOrg
+}
+
 // routes registers every page. The order does not matter; the menu sorts by
 // the order that items carry.
 func (a *App) routes() {
@@ -86,7 +104,9 @@ func (a *App) routes() {
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
 	indexweb.Routes(site, a.Index)
-	patientweb.Routes(site, a.Patients, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))
+	charts := &chartweb.Pages{Service: a.Charts, Audit: a.Audit}
+	chartweb.Routes(site, charts)
+	patientweb.Routes(site, a.Patients, charts.Summary, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))
 	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)

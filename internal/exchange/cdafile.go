@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"yilian/internal/access"
@@ -88,48 +87,12 @@ func (s *Service) keepDocument(ctx context.Context, tx *db.Tx, src source, who s
 	return resourceID(src.peer, "DocumentReference", d.ID.String()), s.put(ctx, tx, src, who, "DocumentReference", d.ID.String(), o)
 }
 
-// Document shows a kept document to somebody who may see the patient.
-func (s *Service) Document(ctx context.Context, actor access.Actor, id string) (*cda.Document, error) {
-	var out *cda.Document
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
-		ref, err := s.Record.Read(ctx, tx, record.Key{Type: "DocumentReference", ID: id})
-		if err != nil {
-			return err
-		}
-		if _, err := s.Access.Patient(ctx, tx, actor, ref.Patient, access.Look); err != nil {
-			return err
-		}
-		var content struct {
-			Content []struct {
-				Attachment struct {
-					URL string `json:"url"`
-				} `json:"attachment"`
-			} `json:"content"`
-		}
-		if err := json.Unmarshal(ref.Body, &content); err != nil {
-			return fmt.Errorf("read document reference: %w", err)
-		}
-		for _, c := range content.Content {
-			if key, ok := strings.CutPrefix(c.Attachment.URL, "Binary/"); ok {
-				out, err = s.openBinary(ctx, tx, key)
-				return err
-			}
-		}
-		return errs.E(errs.NotFound, "这份文书没有可以阅读的内容")
+// DocumentOf returns whose a kept document is.
+func (s *Service) DocumentOf(ctx context.Context, id string) (patient string, err error) {
+	err = s.DB.View(ctx, func(tx *db.Tx) error {
+		ref, err := s.Record.Head(ctx, tx, record.Key{Type: "DocumentReference", ID: id})
+		patient = ref.Patient
+		return err
 	})
-	return out, err
-}
-
-func (s *Service) openBinary(ctx context.Context, tx *db.Tx, id string) (*cda.Document, error) {
-	b, err := s.Record.Read(ctx, tx, record.Key{Type: "Binary", ID: id})
-	if err != nil {
-		return nil, err
-	}
-	var body struct {
-		Data []byte `json:"data"`
-	}
-	if err := json.Unmarshal(b.Body, &body); err != nil {
-		return nil, fmt.Errorf("read binary: %w", err)
-	}
-	return cda.Parse(body.Data)
+	return patient, err
 }

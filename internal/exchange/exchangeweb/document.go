@@ -6,7 +6,6 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/errs"
-	"yilian/internal/exchange/cda"
 	"yilian/internal/web"
 )
 
@@ -44,23 +43,13 @@ func (f *face) takeDocument(w http.ResponseWriter, r *http.Request) error {
 	return web.Redirect(w, r, "/exchange/documents/"+id)
 }
 
+// document leads to the document in the record of its patient, where the access
+// decision is made.
 func (f *face) document(w http.ResponseWriter, r *http.Request) error {
-	d, err := f.s.Document(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"))
+	id := r.PathValue("id")
+	who, err := f.s.DocumentOf(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	return web.Render(w, r, http.StatusOK, documentPage(d))
-}
-
-// bodyOf says what an unstructured document carries.
-func bodyOf(a cda.Attachment) string {
-	switch {
-	case a.MediaType == "" && a.Data == "":
-		return ""
-	case a.MediaType == "text/plain":
-		return a.Data
-	case a.MediaType == "":
-		return a.Data
-	}
-	return "这份文书的正文是一个附件（" + a.MediaType + "），原文随文档保存"
+	return web.Redirect(w, r, "/patients/"+who+"/facts/DocumentReference/"+id)
 }

@@ -53,7 +53,7 @@ func setup(t *testing.T) *desk {
 	s := &desk{svc: &index.Service{DB: d, Patients: patients, Access: control, Audit: log, Weights: weights}}
 	s.Face = facetest.New(t, d, clerk)
 	indexweb.Routes(s.Site, s.svc)
-	patientweb.Routes(s.Site, patients, indexweb.PatientSection(s.svc))
+	patientweb.Routes(s.Site, patients, nil, indexweb.PatientSection(s.svc))
 	s.her, err = patients.Register(ctx, clerk, patient.Registration{Name: "张桂兰", IDType: patient.IDCard, IDNumber: card, Phone: "13900001234",
 		Region: "431102103002", Address: "3组12号", InsuranceKind: patient.Resident})
 	if err != nil {

@@ -29,15 +29,20 @@ import (
 // shows nothing.
 type Section func(ctx context.Context, tx *db.Tx, actor access.Actor, patientID string) (templ.Component, error)
 
+// Summary is the view of a minute at the top of the patient page; it runs in
+// the same transaction and knows the decision (page.Grant).
+type Summary func(ctx context.Context, tx *db.Tx, actor access.Actor, page patient.Page) (templ.Component, error)
+
 type face struct {
 	svc      *patient.Service
+	summary  Summary
 	sections []Section
 }
 
-// Routes adds the pages of persons and their entry in the menu. sections stand
-// on the patient page in their order.
-func Routes(site *web.Site, svc *patient.Service, sections ...Section) {
-	f := &face{svc: svc, sections: sections}
+// Routes adds the pages of persons and their entry in the menu. summary (nil:
+// none) stands first on the patient page, sections follow in their order.
+func Routes(site *web.Site, svc *patient.Service, summary Summary, sections ...Section) {
+	f := &face{svc: svc, summary: summary, sections: sections}
 	site.Menu(web.Item{Group: "居民与签约", Title: "患者", Icon: "users", Path: "/patients", Order: 300,
 		Rights: []string{string(access.PatientSearch)}})
 	site.Handle("GET /patients", f.search)
@@ -317,6 +322,7 @@ type showPage struct {
 	patient.Page
 	Contract contract.Contract
 	Signed   bool // Contract is in force
+	Summary  templ.Component
 	Sections []templ.Component
 	Now      calendar.Date
 
@@ -335,6 +341,11 @@ func (f *face) show(w http.ResponseWriter, r *http.Request) error {
 		p.Label = p.Grant.Direct && may(r.Context(), access.PatientLabels)
 		if p.Contract, p.Signed, err = contract.Active(r.Context(), tx, id, p.Today); err != nil {
 			return err
+		}
+		if f.summary != nil {
+			if p.Summary, err = f.summary(r.Context(), tx, who, p.Page); err != nil {
+				return err
+			}
 		}
 		for _, s := range f.sections {
 			c, err := s(r.Context(), tx, who, id)

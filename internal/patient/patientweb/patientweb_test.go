@@ -29,7 +29,7 @@ func setup(t *testing.T, d *db.DB) *facetest.Face {
 	f := facetest.New(t, d, access.Actor{Account: "a1", Name: "赵医生", Role: string(access.TownshipDoctor), Org: "o1", OrgName: "黄田铺镇卫生院",
 		Regions: []string{"431102103", "431102", "4311", "43", "CN"}})
 	svc := &patient.Service{DB: d, Keys: keys, Access: access.New(log), Audit: log}
-	patientweb.Routes(f.Site, svc, func(context.Context, *db.Tx, access.Actor, string) (templ.Component, error) {
+	patientweb.Routes(f.Site, svc, nil, func(context.Context, *db.Tx, access.Actor, string) (templ.Component, error) {
 		return templ.Raw("转诊记录部分"), nil
 	})
 	return f
