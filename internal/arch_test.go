@@ -69,7 +69,6 @@ var ranks = [][]string{
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
 	{"chart/chartweb"},
 	{"visit/visitweb"},
-	{"disclosure/disclosureweb"},
 	{"fhirapi"},
 	{"home"},
 	// 8 wiring

@@ -43,6 +43,7 @@ import (
 	"yilian/internal/record"
 	"yilian/internal/referral"
 	"yilian/internal/schedule"
+	"yilian/internal/visit"
 	"yilian/internal/web"
 	"yilian/profiles"
 )
@@ -88,6 +89,7 @@ type App struct {
 	Consults      *consult.Service
 	Exchange      *exchange.Service
 	Charts        *chart.Service
+	Visits        *visit.Service
 	Site          *web.Site
 
 	mllp *exchange.Listener // nil: not configured
@@ -219,6 +221,7 @@ func (a *App) assemble() {
 		Record: a.Record,
 	}
 	a.Charts = &chart.Service{DB: a.DB, Book: a.Book, Record: a.Record, Access: a.Access, Patients: a.Patients, CaseKinds: chartKinds, MayOpenCase: inChart}
+	a.Visits = &visit.Service{DB: a.DB, Keys: a.Keys, Book: a.Book, Access: a.Access, Audit: a.Audit, Patients: a.Patients, Encounters: a.Encounters, Record: a.Record}
 	a.FHIR = &fhirapi.Server{
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
 		Owners: map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: a.Index}},

@@ -45,6 +45,7 @@ import (
 	"yilian/internal/referral/ledgerweb"
 	"yilian/internal/referral/referralweb"
 	"yilian/internal/schedule/scheduleweb"
+	"yilian/internal/visit/visitweb"
 	"yilian/internal/web"
 )
 
@@ -104,7 +105,8 @@ func (a *App) routes() {
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
 	indexweb.Routes(site, a.Index)
-	charts := &chartweb.Pages{Service: a.Charts, Audit: a.Audit}
+	charts := &chartweb.Pages{Service: a.Charts, Audit: a.Audit, Visits: visitweb.URL}
+	visitweb.Routes(site, &visitweb.Pages{Service: a.Visits, Charts: a.Charts, Measured: a.entered})
 	chartweb.Routes(site, charts)
 	patientweb.Routes(site, a.Patients, charts.Summary, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))
 	contractweb.Routes(site, a.Contracts)
@@ -128,6 +130,11 @@ func (a *App) routes() {
 // measured keeps how long a referral took from the open patient to sending.
 func (a *App) measured(ctx context.Context, interactions int, elapsed time.Duration) {
 	slog.InfoContext(ctx, "referral sent", "interactions", interactions, "seconds", int(elapsed.Seconds()))
+}
+
+// entered keeps how long the entry of a visit took.
+func (a *App) entered(ctx context.Context, interactions int, elapsed time.Duration) {
+	slog.InfoContext(ctx, "visit entered", "interactions", interactions, "seconds", int(elapsed.Seconds()))
 }
 
 // calls counts the emergencies that ring for a person whose screen may be locked.

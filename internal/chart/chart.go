@@ -87,6 +87,7 @@ type Fact struct {
 	Files  []File
 	Path   string // of a page of its own elsewhere
 	None   bool   // an allergy entry that says: none known
+	Once   bool   // a diagnosis of one visit, not an entry of the problem list
 
 	labels []string
 }

@@ -164,11 +164,20 @@ func (c Chart) of(k Kind) []Fact {
 // problems are conditions, and what institutions have diagnosed: chronic
 // diseases always, others while they are recent.
 func (c Chart) problems() []Item {
-	facts := c.of(Problem)
 	since := c.Today.AddDays(-c.Rules.RecentDays)
+	var facts []Fact
+	for _, f := range c.of(Problem) {
+		if f.Once && !c.chronic(f.Codes) {
+			if f.Day() < since {
+				continue
+			}
+			f.Note = "近期"
+		}
+		facts = append(facts, f)
+	}
 	for _, v := range c.of(Visit) {
 		for _, code := range v.Codes {
-			chronic := c.Rules.Chronic != nil && isICD(code) && c.Rules.Chronic(strings.ToUpper(code.Code))
+			chronic := c.chronic([]Coding{code})
 			if !isICD(code) || !chronic && v.Day() < since {
 				continue
 			}
@@ -185,6 +194,13 @@ func (c Chart) problems() []Item {
 	list = slices.DeleteFunc(list, func(x Item) bool { return x.State == Over })
 	slices.SortStableFunc(list, func(a, b Item) int { return cmp.Compare(acute(a), acute(b)) })
 	return list
+}
+
+// chronic reports whether a diagnosis stays a problem.
+func (c Chart) chronic(codes []Coding) bool {
+	return slices.ContainsFunc(codes, func(k Coding) bool {
+		return c.Rules.Chronic != nil && isICD(k) && c.Rules.Chronic(strings.ToUpper(k.Code))
+	})
 }
 
 func acute(x Item) int {

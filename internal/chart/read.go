@@ -132,6 +132,9 @@ func condition(n json.Node, f *Fact, _ readContext) {
 	f.Note = lines(map[string]string{"active": "", "recurrence": "复发", "relapse": "复发", "inactive": "不活动", "remission": "缓解", "resolved": "已痊愈"}[clinical],
 		map[string]string{"unconfirmed": "未证实", "provisional": "初步诊断", "differential": "待鉴别", "refuted": "已排除", "entered-in-error": "录入有误"}[verification])
 	f.Text = notes(n)
+	for c := range n.Get("category").Items() {
+		f.Once = f.Once || c.Get("coding").At(0).Get("code").Text() == "encounter-diagnosis"
+	}
 }
 
 // medication reads statements, prescriptions and dispenses alike.

@@ -19,7 +19,7 @@ var objects = map[string]string{
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
 	"calls": "通话与交接", "certificate": "转诊证明", "referral.ledger": "转诊台账",
-	"charter": "章程", "governance": "医联体治理", "encounter": "就诊", "exchange": "数据交换", "grid": "网格布局", "grid_layout": "网格布局", "index": "主索引", "record": "健康记录",
+	"charter": "章程", "governance": "医联体治理", "encounter": "就诊", "visit": "门诊登记", "disclosure": "紧急调阅复核", "exchange": "数据交换", "grid": "网格布局", "grid_layout": "网格布局", "index": "主索引", "record": "健康记录",
 	"audit": "审计", "contract_team": "签约团队", "appointment": "预约", "schedule": "号源模板", "bed": "床位", "rescue": "绿色通道", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
 }
 
@@ -34,6 +34,7 @@ var actions = map[string]string{
 	"account.post.grant": "添加岗位", "account.post.end": "结束岗位", "account.post.approve": "批准管理员岗位", "account.post.refuse": "不批准管理员岗位",
 	"client.create": "新建系统客户端", "client.start": "启用系统客户端", "client.stop": "停用系统客户端", "client.check": "系统客户端登录",
 	"patient.read": "调阅患者档案", "patient.break": "紧急调阅", "patient.reveal": "查看证件和电话", "patient.register": "建档",
+	"patient.sensitive": "打开敏感内容", "visit.read": "查看门诊", "visit.correct": "更正门诊", "visit.void": "作废门诊",
 	"patient.update": "修改档案", "patient.import": "批量建档", "patient.deceased": "登记死亡",
 	"patient.deceased.void": "撤销死亡登记", "patient.relation.add": "登记家庭关系", "patient.relation.end": "结束家庭关系",
 	"patient.label.set": "设置敏感标签", "patient.label.void": "撤销敏感标签",
