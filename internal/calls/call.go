@@ -27,35 +27,42 @@ type Entry struct {
 
 // Log enters a call. Entered twice with one token it stands once.
 func (s *Service) Log(ctx context.Context, actor access.Actor, e Entry) (Call, error) {
+	var c Call
+	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+		c, err = s.LogTx(ctx, tx, actor, e)
+		return err
+	})
+	return c, err
+}
+
+// LogTx is Log in the caller's transaction.
+func (s *Service) LogTx(ctx context.Context, tx *db.Tx, actor access.Actor, e Entry) (Call, error) {
 	if err := mayLog(actor); err != nil {
 		return Call{}, err
 	}
 	c := Call{ID: db.NewID(), Org: actor.Org, At: e.At, Case: e.Case, Outgoing: e.Outgoing, WithOrg: strings.TrimSpace(e.WithOrg), Detail: e.tidy(), By: actor.Account, ByName: actor.Name}
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
-		if c.At.IsZero() {
-			c.At = tx.Now
-		}
-		c.EnteredAt = tx.Now
-		if err := c.about(ctx, tx, actor, strings.ToUpper(strings.TrimSpace(e.Number))); err != nil {
-			return err
-		}
-		if err := c.check(tx.Now); err != nil {
-			return err
-		}
-		sealed, err := s.seal(c.ID, c.Detail)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `
-			INSERT INTO call_log (id, org, at, case_id, number, outgoing, with_org, detail, by_id, by_name, once, entered_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (once) DO NOTHING`,
-			c.ID, c.Org, db.At(c.At), c.Case, c.Number, c.Outgoing, c.WithOrg, sealed, c.By, c.ByName, token(e.Once), db.At(tx.Now))
-		if err != nil {
-			return fmt.Errorf("insert call: %w", err)
-		}
-		return nil
-	})
-	return c, err
+	if c.At.IsZero() {
+		c.At = tx.Now
+	}
+	c.EnteredAt = tx.Now
+	if err := c.about(ctx, tx, actor, strings.ToUpper(strings.TrimSpace(e.Number))); err != nil {
+		return c, err
+	}
+	if err := c.check(tx.Now); err != nil {
+		return c, err
+	}
+	sealed, err := s.seal(c.ID, c.Detail)
+	if err != nil {
+		return c, err
+	}
+	_, err = tx.Exec(ctx, `
+		INSERT INTO call_log (id, org, at, case_id, number, outgoing, with_org, detail, by_id, by_name, once, entered_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (once) DO NOTHING`,
+		c.ID, c.Org, db.At(c.At), c.Case, c.Number, c.Outgoing, c.WithOrg, sealed, c.By, c.ByName, token(e.Once), db.At(tx.Now))
+	if err != nil {
+		return c, fmt.Errorf("insert call: %w", err)
+	}
+	return c, nil
 }
 
 func (d Detail) tidy() Detail {

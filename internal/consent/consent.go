@@ -22,9 +22,12 @@ const (
 	Written    Form = "written"
 	Verbal     Form = "verbal"
 	Electronic Form = "electronic"
+	Telephone  Form = "phone"
 )
 
-// Forms returns all forms.
+// Forms returns the forms of a signer who is present. They and the signers are
+// the only list of how consent is given: who may sign rests on statutes, which
+// no profile changes.
 func Forms() []Form { return []Form{Written, Verbal, Electronic} }
 
 // Title is the form in Chinese.
@@ -36,6 +39,8 @@ func (f Form) Title() string {
 		return "口头同意（有见证人）"
 	case Electronic:
 		return "电子签名"
+	case Telephone:
+		return "电话同意（录音或第二人同听）"
 	}
 	return ""
 }
@@ -97,7 +102,8 @@ type Situation struct {
 // Check says what is wrong with a signature, field by field: a child under
 // fourteen cannot sign (PIPL 31); the head of the institution signs only in an
 // emergency in which nobody else can (Civil Code 1220); an authorized person
-// shows the authorization; a verbal consent has a witness.
+// shows the authorization; a verbal consent has a witness, one by telephone a
+// witness or a recording.
 func Check(c Consent, s Situation) error {
 	var f errs.Form
 	if c.Form.Title() == "" {
@@ -133,6 +139,9 @@ func Check(c Consent, s Situation) error {
 	}
 	if c.Form == Verbal {
 		f.Require("witness", c.Witness, "见证人姓名（口头同意须有第二人在场）")
+	}
+	if c.Form == Telephone && strings.TrimSpace(c.Witness) == "" && strings.TrimSpace(c.Document) == "" {
+		f.Add("witness", "电话同意须有录音编号或同听的第二人，请填写其一")
 	}
 	if c.Relation != "" && patient.RelationTitle(c.Relation) == "" {
 		f.Add("relation", "请从列表选择与患者的关系")

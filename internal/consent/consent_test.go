@@ -50,6 +50,9 @@ func TestCheckRules(t *testing.T) {
 			c.SignedBy, c.SignerName, c.Refused, c.Reason = consent.Head, "陈院长", true, "other"
 		}), emergency, "signed_by", "不能替患者拒绝"},
 		{"verbal without witness", with(func(c *consent.Consent) { c.Form = consent.Verbal }), adult, "witness", "见证人"},
+		{"telephone without witness or recording", with(func(c *consent.Consent) { c.Form = consent.Telephone }), adult, "witness", "录音编号"},
+		{"telephone with a second listener", with(func(c *consent.Consent) { c.Form, c.Witness = consent.Telephone, "刘护士" }), adult, "", ""},
+		{"telephone with a recording", with(func(c *consent.Consent) { c.Form, c.Document = consent.Telephone, "录音 20260302-11" }), adult, "", ""},
 		{"verbal with witness", with(func(c *consent.Consent) { c.Form, c.Witness = consent.Verbal, "刘护士" }), adult, "", ""},
 		{"refusal without reason", with(func(c *consent.Consent) { c.Refused = true }), adult, "reason", "拒绝的原因"},
 		{"no form", with(func(c *consent.Consent) { c.Form = "" }), adult, "form", "同意方式"},

@@ -99,13 +99,7 @@ const keyEmergencies = "referral.reason.emergency"
 // once, and the consent follows as a task of its own (BASE-clock).
 func (s *Service) SendEmergency(ctx context.Context, actor access.Actor, form EmergencyForm, once string) (flow.Case, error) {
 	return s.urgently(ctx, actor, form, false, once, func(ctx context.Context, w *work) error {
-		if err := w.act(ctx, ActEmergency, w.sent(form)); err != nil {
-			return err
-		}
-		if err := w.oweConsent(ctx); err != nil {
-			return err
-		}
-		return w.raise(ctx)
+		return w.off(ctx, form)
 	})
 }
 
@@ -158,12 +152,16 @@ func (s *Service) urgently(ctx context.Context, actor access.Actor, form Emergen
 		if err := access.Require(actor, access.ReferralCreate, access.Own); err != nil {
 			return err
 		}
-		w, err := s.whoAndWhere(ctx, tx, actor, form, silent)
+		from, err := party(ctx, tx, actor)
+		if err != nil {
+			return err
+		}
+		w, err := s.whoAndWhere(ctx, tx, actor, actor, form, silent)
 		if err != nil {
 			return err
 		}
 		w.describe(form)
-		if err := w.begin(ctx, silent, once); err != nil {
+		if err := w.begin(ctx, from, silent, once); err != nil {
 			return err
 		}
 		if err := fn(ctx, w); err != nil {
@@ -175,23 +173,48 @@ func (s *Service) urgently(ctx context.Context, actor access.Actor, form Emergen
 	return out, err
 }
 
+// SendEmergencyForTx sends a patient off for an institution that has telephoned
+// because it has nobody at the system: in the name of acting, with the same
+// alarm. form.Patient must be known.
+func (s *Service) SendEmergencyForTx(ctx context.Context, tx *db.Tx, from flow.Party, form EmergencyForm, acting access.Actor) (flow.Case, error) {
+	if form.Patient == "" {
+		return flow.Case{}, fieldErr("patient", "请先登记患者，身份不明的按已知情况登记")
+	}
+	form.Draft = Ref{}
+	w, err := s.whoAndWhere(ctx, tx, Derived{For: from}.doctor(acting), acting, form, false)
+	if err != nil {
+		return flow.Case{}, err
+	}
+	w.describe(form)
+	if err := w.begin(ctx, from, false, ""); err != nil {
+		return flow.Case{}, err
+	}
+	err = w.off(ctx, form)
+	return w.c, err
+}
+
+// off sends the patient off: the alarm rings, and the consent is owed.
+func (w *work) off(ctx context.Context, form EmergencyForm) error {
+	if err := w.act(ctx, ActEmergency, w.sent(form)); err != nil {
+		return err
+	}
+	if err := w.oweConsent(ctx); err != nil {
+		return err
+	}
+	return w.raise(ctx)
+}
+
 // whoAndWhere finds the patient and the hospital: the only two things that an
-// emergency cannot go without.
-func (s *Service) whoAndWhere(ctx context.Context, tx *db.Tx, actor access.Actor, form EmergencyForm, silent bool) (*work, error) {
-	w := &work{s: s, tx: tx, actor: actor}
+// emergency cannot go without. sender is whose patient it is, acting who enters
+// it: the same person, or a clerk for a caller.
+func (s *Service) whoAndWhere(ctx context.Context, tx *db.Tx, sender, acting access.Actor, form EmergencyForm, silent bool) (*work, error) {
+	w := &work{s: s, tx: tx, actor: sender}
 	if form.Draft.ID != "" {
 		var err error
-		if w, err = s.open(ctx, tx, actor, form.Draft, access.Refer); err != nil {
+		if w, err = s.fromDraft(ctx, tx, sender, form.Draft, silent); err != nil {
 			return nil, err
 		}
-		action := ActEmergency
-		if silent {
-			action = ActBackEntry
-		}
-		if _, err := s.Flow.Check(ctx, tx, actor, form.Draft.ID, form.Draft.Version, action); err != nil {
-			return nil, err
-		}
-	} else if place, err := s.place(ctx, tx, actor); err != nil {
+	} else if place, err := s.place(ctx, tx, sender); err != nil {
 		return nil, err
 	} else {
 		w.c.Place = place
@@ -206,7 +229,29 @@ func (s *Service) whoAndWhere(ctx context.Context, tx *db.Tx, actor access.Actor
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
+	w.actor = acting
 	return w, w.who(ctx, form)
+}
+
+// fromDraft takes over the draft that becomes an emergency. A draft that was
+// changed meanwhile, or that a colleague holds, does not hold the patient up: he
+// goes with what it says on a case of his own, and the draft stays a draft.
+func (s *Service) fromDraft(ctx context.Context, tx *db.Tx, actor access.Actor, draft Ref, silent bool) (*work, error) {
+	w, err := s.open(ctx, tx, actor, draft, access.Refer)
+	if err != nil {
+		return nil, err
+	}
+	action := ActEmergency
+	if silent {
+		action = ActBackEntry
+	}
+	_, err = s.Flow.Check(ctx, tx, actor, draft.ID, draft.Version, action)
+	if errs.Is(err, errs.Conflict) && w.c.State == StateDraft && !silent {
+		c := flow.Case{Patient: w.c.Patient, Place: w.c.Place}
+		r := Record{Request: w.r.Request, Diagnosis: w.r.Diagnosis, DiagnosisName: w.r.DiagnosisName}
+		return &work{s: s, tx: tx, actor: actor, c: c, r: r}, nil
+	}
+	return w, err
 }
 
 // who fills in the patient. A patient of whom the institution knows nothing is
@@ -356,7 +401,7 @@ func cut(text string, most int) string {
 }
 
 // begin opens the case of an emergency that was no draft.
-func (w *work) begin(ctx context.Context, silent bool, once string) error {
+func (w *work) begin(ctx context.Context, from flow.Party, silent bool, once string) error {
 	if w.c.ID != "" {
 		w.ref.Once = once
 		return nil
@@ -365,10 +410,6 @@ func (w *work) begin(ctx context.Context, silent bool, once string) error {
 		return err
 	}
 	p, err := w.s.Patients.Get(ctx, w.tx, w.c.Patient)
-	if err != nil {
-		return err
-	}
-	from, err := party(ctx, w.tx, w.actor)
 	if err != nil {
 		return err
 	}

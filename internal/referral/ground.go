@@ -17,27 +17,8 @@ import (
 	"yilian/internal/policy"
 )
 
-// ground checks what the chosen place asks for beyond a complete request: the
-// reason why a listed disease passes its level by (SMX-4.4.3b), and the word of
-// a place beyond the county (SMX-4.4.3c). Emergencies do not come here.
-func (w *work) ground(ctx context.Context, form *Form, f *errs.Form) error {
-	if form.TargetService == "" || w.c.To.Org == "" {
-		return nil
-	}
-	from, err := organization.Get(ctx, w.tx, w.actor.Org)
-	if err != nil {
-		return err
-	}
-	to, err := organization.Get(ctx, w.tx, w.c.To.Org)
-	if err != nil {
-		return err
-	}
-	if err := w.firstVisit(from, to, form, f); err != nil {
-		return err
-	}
-	return w.beyond(ctx, from, to, form, f)
-}
-
+// firstVisit asks for the reason why a listed disease passes its level by
+// (SMX-4.4.3b). Emergencies do not come here.
 func (w *work) firstVisit(from, to organization.Organization, form *Form, f *errs.Form) error {
 	day := calendar.DateOf(w.tx.Now)
 	found, err := firstvisit.Find(w.s.Book, w.c.Place, day, form.Diagnosis, tier(from.Kind), tier(to.Kind))

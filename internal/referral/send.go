@@ -103,97 +103,25 @@ const (
 // write checks the form, the draft's way or the sender's, and takes it over
 // into record and case.
 func (w *work) write(ctx context.Context, form Form, p patient.Patient, sending bool) error {
-	form = form.tidy()
 	l, err := w.lists()
 	if err != nil {
 		return err
 	}
+	q := &request{form: form.tidy(), patient: p, lists: l, sending: sending}
 	var f errs.Form
-	today := calendar.DateOf(w.tx.Now)
-	if sending {
-		checkPatient(p, today, &f)
-		form.checkSent(l, &f)
-	} else if p.DeceasedOn != "" {
-		checkPatient(p, today, &f)
-	}
-	form.checkSaved(l, today, &f)
-	if form.TargetService != "" {
-		if err := w.target(ctx, form, p, sending, &f); err != nil {
-			return err
-		}
-	}
-	if sending {
-		if err := w.ground(ctx, &form, &f); err != nil {
-			return err
-		}
+	if err := w.ask(ctx, formGuards, q, &f); err != nil {
+		return err
 	}
 	if err := f.Err(); err != nil {
 		return err
 	}
+	form = q.form
 	w.r.Visit, w.r.Purpose, w.r.Indications = form.Visit, form.Purpose, form.Indications
 	w.r.Diagnosis, w.r.DiagnosisName, w.r.Request = form.Diagnosis, "", form.Request
 	if code, ok := terminology.Get(form.Diagnosis); ok {
 		w.r.DiagnosisName = code.Name
 	}
 	w.r.TargetService, w.c.Urgency = form.TargetService, form.Urgency
-	return nil
-}
-
-// target checks that the chosen service takes this patient and puts it into
-// the case as receiving party.
-func (w *work) target(ctx context.Context, form Form, p patient.Patient, sending bool, f *errs.Form) error {
-	h, err := organization.GetService(ctx, w.tx, form.TargetService)
-	if errs.Is(err, errs.NotFound) {
-		f.Add("target_service", "所选的接收科室已不存在，请重新选择")
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if h.Org == w.actor.Org {
-		f.Add("target_service", "不能转诊给本机构，请选择其他机构")
-		return nil
-	}
-	org, err := organization.Get(ctx, w.tx, h.Org)
-	if err != nil {
-		return err
-	}
-	dept, err := organization.GetDepartment(ctx, w.tx, h.Department)
-	if err != nil {
-		return err
-	}
-	if err := w.direct(ctx, org, f); err != nil {
-		return err
-	}
-	w.c.To = flow.Party{Org: org.ID, OrgName: org.Name, Department: dept.ID, DepartmentName: dept.Name}
-	w.r.TargetPhone = org.ReferralPhone
-	if !sending {
-		return nil
-	}
-	if err := w.published(org); err != nil {
-		return err
-	}
-	takes, err := takesPatient(ctx, w.tx, w.actor.Org, h, form, p, calendar.DateOf(w.tx.Now))
-	if err == nil && !takes {
-		f.Add("target_service", "%s %s不接收该患者（病种、年龄、性别或紧急程度不符，或已停用），请重新选择", org.Name, h.Name)
-	}
-	return err
-}
-
-// direct derives the direction. Sending down is a way of its own.
-func (w *work) direct(ctx context.Context, to organization.Organization, f *errs.Form) error {
-	from, err := organization.Get(ctx, w.tx, w.actor.Org)
-	if err != nil {
-		return err
-	}
-	allies, err := alliance.Allies(ctx, w.tx, from.ID, calendar.DateOf(w.tx.Now))
-	if err != nil {
-		return err
-	}
-	w.r.Direction = directionOf(from.Kind, to.Kind, slices.Contains(allies, to.ID))
-	if tier(to.Kind) < tier(from.Kind) {
-		f.Add("target_service", "%s的级别低于本机构：这张单子用于上转和平转，请选择同级或上级机构", to.Name)
-	}
 	return nil
 }
 
@@ -206,13 +134,6 @@ func (w *work) published(org organization.Organization) error {
 	}
 	return errs.Refused(errs.Invalid, a.Clause,
 		"%s尚未公布转诊电话，不能作为接收机构（%s）。请该院医务科在“机构资料”中公布转诊电话，或选择其他机构", org.Name, a.Clause)
-}
-
-func takesPatient(ctx context.Context, tx *db.Tx, from string, h organization.HealthcareService, form Form, p patient.Patient, today calendar.Date) (bool, error) {
-	found, err := organization.FindServices(ctx, tx, organization.Need{
-		Code: form.Diagnosis, Age: p.Age(today), Sex: p.Sex, Urgency: form.Urgency, From: from, Service: h.ID,
-	})
-	return len(found) > 0, err
 }
 
 // form is the draft as it was written.
@@ -275,20 +196,14 @@ func (w *work) submit(ctx context.Context, p patient.Patient, written Form, acti
 		return err
 	}
 	w.actor = acting
-	if err := w.consented(ctx, written.Consent); err != nil {
-		return err
-	}
-	if err := w.only(ctx); err != nil {
+	q := &request{form: written, patient: p, sending: true, signed: written.Consent, move: w.addressed()}
+	if err := w.ask(ctx, sendGuards, q, nil); err != nil {
 		return err
 	}
 	if err := w.contracted(ctx); err != nil {
 		return err
 	}
-	mv := w.addressed()
-	if err := w.review(ctx, &mv); err != nil {
-		return err
-	}
-	if err := w.act(ctx, ActSubmit, mv); err != nil {
+	if err := w.act(ctx, ActSubmit, q.move); err != nil {
 		return err
 	}
 	return firstvisit.Record(ctx, w.tx, w.c, w.r.Request.FirstVisit)
