@@ -42,6 +42,7 @@ import (
 	"yilian/internal/practitioner"
 	"yilian/internal/record"
 	"yilian/internal/referral"
+	"yilian/internal/referral/phoned"
 	"yilian/internal/schedule"
 	"yilian/internal/visit"
 	"yilian/internal/web"
@@ -86,6 +87,7 @@ type App struct {
 	Referrals     *referral.Service
 	Calls         *calls.Service
 	Certificates  *certificate.Service
+	Phoned        *phoned.Service
 	Consults      *consult.Service
 	Exchange      *exchange.Service
 	Charts        *chart.Service
@@ -153,6 +155,9 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Consults.Init(); err != nil {
 		return err
 	}
+	if err := a.Phoned.Init(); err != nil {
+		return err
+	}
 	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init, a.GridReports.Init} {
 		if err := init(); err != nil {
 			return err
@@ -215,6 +220,9 @@ func (a *App) assemble() {
 	a.Referrals.OnDeath = a.Consults.EndForDeath
 	a.Calls = &calls.Service{DB: a.DB, Keys: a.Keys, Audit: a.Audit, Calendar: a.Calendar, Queue: a.Queue}
 	a.Calls.Init()
+	a.Phoned = &phoned.Service{
+		DB: a.DB, Flow: a.Flow, Audit: a.Audit, Keys: a.Keys, Patients: a.Patients, Referrals: a.Referrals, Calls: a.Calls,
+	}
 	a.Certificates = &certificate.Service{DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Referrals: a.Referrals}
 	a.Exchange = &exchange.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Access: a.Access, Patients: a.Patients, Encounters: a.Encounters, Referrals: a.Referrals,

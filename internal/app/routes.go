@@ -43,6 +43,8 @@ import (
 	"yilian/internal/referral/baseline"
 	"yilian/internal/referral/countweb"
 	"yilian/internal/referral/ledgerweb"
+	"yilian/internal/referral/phoned"
+	"yilian/internal/referral/phonedweb"
 	"yilian/internal/referral/referralweb"
 	"yilian/internal/schedule/scheduleweb"
 	"yilian/internal/visit/visitweb"
@@ -55,6 +57,7 @@ var caseKinds = map[string]home.Kind{
 	referral.DownListKind: {Path: "/down-candidates", Topic: "referral"},
 	referral.Kind:         {Path: "/referrals", Topic: "referral"},
 	referral.ConsentKind:  {Path: "/emergency/consents", Topic: "referral"},
+	phoned.Kind:           {Path: "/phoned", Topic: "referral"},
 	consult.Kind:          {Path: "/consults", Topic: "consult"},
 	report.Kind:           {Path: gridweb.ReportPath, Topic: "alliance"},
 	exemption.CaseKind:    {Path: "/exemptions", Topic: "alliance"},
@@ -99,6 +102,7 @@ func (a *App) routes() {
 	referralweb.Routes(site, referrals)
 	ledgerweb.Routes(site, a.Referrals)
 	countweb.Routes(site, &countweb.Pages{DB: a.DB, Referrals: a.Referrals, Baselines: &baseline.Service{DB: a.DB, Audit: a.Audit, Book: a.Book}})
+	phonedweb.Routes(site, &phonedweb.Pages{Service: a.Phoned})
 	certificateweb.Routes(site, &certificateweb.Pages{Service: a.Certificates})
 	callsweb.Routes(site, &callsweb.Pages{Service: a.Calls, Flow: a.Flow})
 	scheduleweb.Routes(site, a.Schedules)

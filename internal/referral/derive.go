@@ -110,6 +110,10 @@ func (s *Service) SendDerivedTx(ctx context.Context, tx *db.Tx, draft flow.Case,
 	return s.SendForTx(ctx, tx, draft, form, audit.Program("按申请医生的授权"))
 }
 
+// PhonedIn is the title of the note in the timeline of a referral that was
+// telephoned in; lists and papers mark the referral by it.
+const PhonedIn = "来电转诊代录"
+
 // PlaceOf is whose rules bind what the actor asks for: the regions of his
 // institution and the kind of its alliance.
 func (s *Service) PlaceOf(ctx context.Context, tx *db.Tx, actor access.Actor) (policy.Place, error) {

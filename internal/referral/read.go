@@ -189,6 +189,7 @@ type Item struct {
 	Emergency   string // lane or reason of an emergency; shown where there is no diagnosis
 	Diagnosis   string // name; empty for who has no right to open the case
 	Contracted  bool
+	Phoned      bool // telephoned in (电话代录)
 	Appointed   time.Time
 	SubmittedAt time.Time
 }
@@ -271,7 +272,8 @@ func items(ctx context.Context, tx *db.Tx, ids []string) ([]Item, error) {
 		return nil, err
 	}
 	query, args := db.Expand(`
-		SELECT r.id, r.direction, r.diagnosis_name, r.contracted, r.appointed_at, r.submitted_at, e.referral IS NOT NULL, COALESCE(e.lane, '')
+		SELECT r.id, r.direction, r.diagnosis_name, r.contracted, r.appointed_at, r.submitted_at, e.referral IS NOT NULL, COALESCE(e.lane, ''),
+			EXISTS (SELECT 1 FROM referral_phoned p WHERE p.referral = r.id)
 		FROM referral r LEFT JOIN referral_emergency e ON e.referral = r.id WHERE r.id IN ($list)`, nil, ids)
 	type line struct {
 		id string
@@ -281,7 +283,7 @@ func items(ctx context.Context, tx *db.Tx, ids []string) ([]Item, error) {
 		var appointed, submitted db.Time
 		var emergency bool
 		var lane string
-		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted, &emergency, &lane)
+		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted, &emergency, &lane, &l.Phoned)
 		if emergency {
 			l.Emergency = "急诊 · " + rescue.Get(lane).Title
 		}

@@ -14,7 +14,7 @@ import (
 
 // objects are the kinds of things that leaves name.
 var objects = map[string]string{
-	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单", "consent_task": "补办知情同意", "consult": "咨询单",
+	"account": "账号", "session": "登录", "client": "系统客户端", "patient": "患者档案", "referral": "转诊单", "consent_task": "补办知情同意", "phoned_check": "电话代录核对", "consult": "咨询单",
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
@@ -80,7 +80,7 @@ var actions = map[string]string{
 	"consult.decline": "退回咨询", "consult.elsewhere": "咨询另问他科", "consult.withdraw": "撤回咨询", "consult.convert": "咨询转为转诊",
 	"consult.convert_for": "按授权将咨询转为转诊", "consult.close": "咨询评价并结案", "consult.end": "结束咨询", "consult.death": "患者死亡结束咨询",
 	"consult.print":          "打印咨询答复单",
-	"referral.ledger.export": "导出转诊台账", "referral.file": "下载转诊档案", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
+	"referral.ledger.export": "导出转诊台账", "referral.file": "下载转诊档案", "referral.phoned.enter": "电话代录转诊", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
 	"certificate.issue": "开具转诊证明", "certificate.void": "作废转诊证明", "certificate.print": "打印转诊证明",
 }
 

@@ -167,7 +167,7 @@ func lines(ctx context.Context, tx *db.Tx, actor access.Actor, s Scope) ([]Line,
 	}, `
 		SELECT c.id, c.number, r.submitted_at, r.direction, c.subject, c.from_org_name, c.to_org_name, c.to_dept_name, r.diagnosis_name, c.urgency, c.state,
 			r.accepted_at, r.arrived_at, r.completed_at, c.closed_at, c.outcome, c.silent OR r.arrived_how = 'back_entry',
-			EXISTS (SELECT 1 FROM flow_event v WHERE v.case_id = c.id AND (v.action_title = '电话代录' OR v.action = 'acknowledge_phone')), c.turn, c.entered_at, r.decided_under,
+			EXISTS (SELECT 1 FROM flow_event v WHERE v.case_id = c.id AND (v.action_title IN ('电话代录', '来电转诊代录') OR v.action = 'acknowledge_phone')), c.turn, c.entered_at, r.decided_under,
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'from') AS BIGINT),
 			CAST((SELECT coalesce(sum(v.held_ms), 0) FROM flow_event v WHERE v.case_id = c.id AND v.held_side = 'to') AS BIGINT),
 			(SELECT count(*) FROM flow_event v WHERE v.case_id = c.id AND v.action IN ('decline', 'decline_down')),

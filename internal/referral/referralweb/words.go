@@ -2,6 +2,7 @@ package referralweb
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -271,4 +272,10 @@ func joinText(a, b string) string {
 		return a + b
 	}
 	return a + " · " + b
+}
+
+// phoned reports whether a referral was telephoned in: the first thing that its
+// timeline notes says so.
+func phoned(timeline []flow.Event) bool {
+	return slices.ContainsFunc(timeline, func(e flow.Event) bool { return e.ActionTitle == referral.PhonedIn })
 }
