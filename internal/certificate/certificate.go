@@ -1,11 +1,13 @@
 // Package certificate issues the referral certificate (转诊证明) that a patient
 // shows to the insurance: number, validity, kind and place of insurance, and
-// the rule by which the stay is settled (LL-4.3.4d). It says nothing about
-// shares or amounts: where no profile has the table there is nothing to show.
+// the rule by which the stay is settled (LL-4.3.4d). Where a profile has the
+// table of the insured place, the estimate of the patient's share stands on it;
+// where none has, nothing is said about amounts.
 package certificate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,6 +18,8 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
+	"yilian/internal/insurance"
+	"yilian/internal/organization"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
 	"yilian/internal/referral"
@@ -48,8 +52,9 @@ type Certificate struct {
 	Place, PlaceName     string // region of the pool
 	IssuedOn, ValidTo    calendar.Date
 	Clauses              []string
-	Policy               string // profile@version
-	Settlement           string // the rule in words, "" where no profile has one
+	Policy               string           // profile@version
+	Settlement           string           // the rule in words, "" where no profile has one
+	Estimate             *insurance.Share // of the patient's share at the receiving level; nil: no table
 	IssuedBy, IssuedName string
 	IssuedAt             time.Time
 	VoidedAt             time.Time
@@ -87,9 +92,13 @@ func (c Certificate) Status(on calendar.Date) string {
 func (c Certificate) InsuranceTitle() string { return patient.InsuranceTitle(c.Insurance) }
 
 // Issue issues the certificate of an accepted referral. A referral has one
-// certificate at a time; asked again, the one that stands is returned.
-func (s *Service) Issue(ctx context.Context, actor access.Actor, caseID string) (Certificate, error) {
+// certificate at a time; asked again, the one that stands is returned. costFen is
+// the expected cost of the stay for the estimate; 0: the table's typical one.
+func (s *Service) Issue(ctx context.Context, actor access.Actor, caseID string, costFen int64) (Certificate, error) {
 	if err := access.Require(actor, access.CertificateIssue, access.Own); err != nil {
+		return Certificate{}, err
+	}
+	if err := checkCost(costFen); err != nil {
 		return Certificate{}, err
 	}
 	full, err := s.Referrals.View(ctx, actor, caseID)
@@ -114,6 +123,9 @@ func (s *Service) Issue(ctx context.Context, actor access.Actor, caseID string) 
 			return err
 		}
 		if out, err = s.fill(ctx, tx, actor, c, full.Patient); err != nil {
+			return err
+		}
+		if out.Estimate, err = s.estimate(ctx, tx, actor, c, full.Patient, costFen); err != nil {
 			return err
 		}
 		if err := insert(ctx, tx, out); err != nil {
@@ -173,6 +185,33 @@ func (s *Service) fill(ctx context.Context, tx *db.Tx, actor access.Actor, c flo
 	}
 	out.Number, err = nextNumber(ctx, tx, today)
 	return out, err
+}
+
+// estimate is the patient's share at the level of the receiving institution, nil
+// where no profile has the table.
+func (s *Service) estimate(ctx context.Context, tx *db.Tx, actor access.Actor, c flow.Case, p patient.Patient, costFen int64) (*insurance.Share, error) {
+	at, err := s.insured(ctx, tx, actor, p)
+	if err != nil {
+		return nil, err
+	}
+	to, err := organization.Get(ctx, tx, c.To.Org)
+	if err != nil {
+		return nil, err
+	}
+	share, err := insurance.Estimate(s.Book, at, calendar.DateOf(tx.Now), p.InsuranceKind, insurance.LevelOf(referral.Tier(to.Kind)), costFen)
+	if errors.Is(err, insurance.ErrNoTable) {
+		return nil, nil //nolint:nilnil // nil is the answer: nothing can be estimated
+	}
+	return &share, err
+}
+
+// insured is whose table holds: that of the insured place (统筹地区); where it is
+// not registered, that of the actor's institution.
+func (s *Service) insured(ctx context.Context, tx *db.Tx, actor access.Actor, p patient.Patient) (policy.Place, error) {
+	if regions := insurance.Regions(p.InsurancePlace); regions != nil {
+		return policy.Place{Regions: regions}, nil
+	}
+	return s.Referrals.PlaceOf(ctx, tx, actor)
 }
 
 // Void takes a certificate back, with a reason; the row stays.

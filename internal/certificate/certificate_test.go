@@ -14,9 +14,11 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
+	"yilian/internal/insurance"
 	"yilian/internal/policy"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
+	"yilian/profiles"
 )
 
 func setup(t *testing.T, d *db.DB) (*referraltest.World, *certificate.Service, access.Actor) {
@@ -31,7 +33,7 @@ func TestCertificateOfAnAcceptedReferral(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, s, office := setup(t, d)
 		c := w.To(0, referral.StateArranged)
-		z, err := s.Issue(t.Context(), office, c.ID)
+		z, err := s.Issue(t.Context(), office, c.ID, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,10 +41,13 @@ func TestCertificateOfAnAcceptedReferral(t *testing.T) {
 		if z.Number != "ZM"+strings.ReplaceAll(string(day), "-", "")+"0001" || z.ValidTo != day.AddDays(30) || z.InsuranceTitle() == "" || z.Status(day) != "有效" {
 			t.Errorf("%+v", z)
 		}
+		if z.Estimate != nil {
+			t.Errorf("estimated without a table: %+v", z.Estimate)
+		}
 		if !slices.Contains(z.Clauses, "LL-4.3.4d") || !strings.Contains(z.Settlement, "医疗保险") {
 			t.Errorf("settlement: %v %q", z.Clauses, z.Settlement)
 		}
-		if again, err := s.Issue(t.Context(), w.Doctor, c.ID); err != nil || again.ID != z.ID {
+		if again, err := s.Issue(t.Context(), w.Doctor, c.ID, 0); err != nil || again.ID != z.ID {
 			t.Errorf("one at a time: %v %v", again.Number, err)
 		}
 		for _, actor := range []access.Actor{w.Doctor, w.Centre, w.Specialist} {
@@ -81,7 +86,7 @@ func TestCertificateIsVoidedWithAReason(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, s, office := setup(t, d)
 		c := w.To(0, referral.StateArranged)
-		z, err := s.Issue(t.Context(), office, c.ID)
+		z, err := s.Issue(t.Context(), office, c.ID, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +107,7 @@ func TestCertificateIsVoidedWithAReason(t *testing.T) {
 			t.Errorf("twice: %v", err)
 		}
 		w.After(time.Minute)
-		if again, err := s.Issue(t.Context(), office, c.ID); err != nil || again.ID == z.ID || !strings.HasSuffix(again.Number, "0002") {
+		if again, err := s.Issue(t.Context(), office, c.ID, 0); err != nil || again.ID == z.ID || !strings.HasSuffix(again.Number, "0002") {
 			t.Errorf("a new one: %+v %v", again.Number, err)
 		}
 	})
@@ -113,22 +118,22 @@ func TestCertificateNeedsAnAcceptedReferral(t *testing.T) {
 		w, s, office := setup(t, d)
 		for i, state := range []string{referral.StateSubmitted, referral.StateDeclined, referral.StateCancelled} {
 			c := w.To(i, state)
-			if _, err := s.Issue(t.Context(), office, c.ID); !errs.Is(err, errs.Conflict) {
+			if _, err := s.Issue(t.Context(), office, c.ID, 0); !errs.Is(err, errs.Conflict) {
 				t.Errorf("%s: %v", state, err)
 			}
 		}
 		c := w.To(3, referral.StateClosed)
-		if _, err := s.Issue(t.Context(), w.Doctor, c.ID); err != nil {
+		if _, err := s.Issue(t.Context(), w.Doctor, c.ID, 0); err != nil {
 			t.Errorf("treated and closed: %v", err)
 		}
-		if _, err := s.Issue(t.Context(), w.Stranger, c.ID); !errs.Is(err, errs.NotFound) {
+		if _, err := s.Issue(t.Context(), w.Stranger, c.ID, 0); !errs.Is(err, errs.NotFound) {
 			t.Errorf("a stranger: %v", err)
 		}
-		if _, err := s.Issue(t.Context(), w.Bureau, c.ID); !errs.Is(err, errs.Forbidden) {
+		if _, err := s.Issue(t.Context(), w.Bureau, c.ID, 0); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("a bureau: %v", err)
 		}
 		x := w.To(4, referral.StateArranged)
-		z, err := s.Issue(t.Context(), office, x.ID)
+		z, err := s.Issue(t.Context(), office, x.ID, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,6 +149,24 @@ func TestCertificateNeedsAnAcceptedReferral(t *testing.T) {
 
 // GB-5.2a: where no profile has a table nothing is estimated; with one the places
 // stand side by side, the cheapest first.
+// withTable is the shipped rule book with the table of a place beside it.
+func withTable(t *testing.T) *policy.Book {
+	t.Helper()
+	shipped, err := policy.Read(profiles.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := policy.Read(os.DirFS("../insurance/testdata/profiles"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	book, err := shipped.With(table).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book
+}
+
 func TestSharesOfThePossiblePlaces(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w, s, _ := setup(t, d)
@@ -152,10 +175,7 @@ func TestSharesOfThePossiblePlaces(t *testing.T) {
 		if err != nil || len(got.List) != 0 || len(got.Missing) == 0 {
 			t.Fatalf("estimated without a table: %+v, %v", got, err)
 		}
-		s.Book, err = policy.Load(os.DirFS("../insurance/testdata/profiles"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		s.Book = withTable(t)
 		err = d.Tx(t.Context(), func(tx *db.Tx) error {
 			_, err := tx.Exec(t.Context(), `UPDATE patient SET insurance_place = '9901' WHERE id = $1`, need.Patient)
 			return err
@@ -171,6 +191,18 @@ func TestSharesOfThePossiblePlaces(t *testing.T) {
 			if x.Clause != "TPL-1" || len(x.Orgs) == 0 || i > 0 && x.OwnFen < got.List[i-1].OwnFen {
 				t.Errorf("%+v", x)
 			}
+		}
+		c := w.To(0, referral.StateArranged)
+		z, err := s.Issue(t.Context(), w.Doctor, c.ID, 600000)
+		if err != nil || z.Estimate == nil || z.Estimate.Level != insurance.County || z.Estimate.OwnFen != 40000+140000 || z.Estimate.Typical {
+			t.Fatalf("on the certificate: %+v, %v", z.Estimate, err)
+		}
+		printed, _, err := s.Print(t.Context(), w.Doctor, z.ID)
+		if err != nil || printed.Estimate == nil || *printed.Estimate != *z.Estimate {
+			t.Errorf("printed %+v, %v", printed.Estimate, err)
+		}
+		if _, err := s.Issue(t.Context(), w.Doctor, c.ID, -1); !errs.Is(err, errs.Invalid) {
+			t.Errorf("a negative cost: %v", err)
 		}
 		for _, cost := range []int64{-1, 1_000_000_001} {
 			if _, err := s.Shares(t.Context(), w.Doctor, need, cost); !errs.Is(err, errs.Invalid) {

@@ -31,15 +31,21 @@ type Shares struct {
 // maxCostFen bounds what may be typed as cost of one stay: ten million yuan.
 const maxCostFen = 1_000_000_000
 
+func checkCost(fen int64) error {
+	var f errs.Form
+	if fen < 0 || fen > maxCostFen {
+		f.Add("_cost", "预计费用应在 0 到 1000 万元之间")
+	}
+	return f.Err()
+}
+
 // Shares estimates the patient's share at each level among the places that take
 // the need. The table is that of the insured place (统筹地区); where it is not
 // registered, that of the referring institution. A cost of zero means the
 // table's typical one.
 func (s *Service) Shares(ctx context.Context, actor access.Actor, need referral.Need, costFen int64) (Shares, error) {
-	if costFen < 0 || costFen > maxCostFen {
-		var f errs.Form
-		f.Add("_cost", "预计费用应在 0 到 1000 万元之间")
-		return Shares{}, f.Err()
+	if err := checkCost(costFen); err != nil {
+		return Shares{}, err
 	}
 	targets, err := s.Referrals.Targets(ctx, actor, need)
 	if err != nil {
@@ -53,10 +59,8 @@ func (s *Service) Shares(ctx context.Context, actor access.Actor, need referral.
 		if err != nil {
 			return err
 		}
-		out.Insurance, at.Regions, day = p.InsuranceKind, insurance.Regions(p.InsurancePlace), calendar.DateOf(tx.Now)
-		if at.Regions == nil {
-			at, err = s.Referrals.PlaceOf(ctx, tx, actor)
-		}
+		out.Insurance, day = p.InsuranceKind, calendar.DateOf(tx.Now)
+		at, err = s.insured(ctx, tx, actor, p)
 		return err
 	})
 	if err != nil {

@@ -2,25 +2,31 @@ package certificate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/insurance"
 )
 
 const columns = `z.id, z.number, z.referral, z.case_number, z.patient, z.subject, z.org, z.org_name, z.from_org, z.to_org, z.from_name, z.to_name,
 	z.insurance, z.place, z.place_name, z.issued_on, z.valid_to, z.clauses, z.policy, z.settlement, z.issued_by, z.issued_name, z.issued_at,
-	z.voided_at, z.voided_name, z.void_reason, c.state`
+	z.voided_at, z.voided_name, z.void_reason, z.estimate, c.state`
 
 func read(scan db.Scan) (c Certificate, err error) {
 	var issued, voided db.Time
-	var clauses string
+	var clauses, estimate string
 	err = scan(&c.ID, &c.Number, &c.Referral, &c.CaseNumber, &c.Patient, &c.Subject, &c.Org, &c.OrgName, &c.FromOrg, &c.ToOrg, &c.FromName, &c.ToName,
 		&c.Insurance, &c.Place, &c.PlaceName, &c.IssuedOn, &c.ValidTo, &clauses, &c.Policy, &c.Settlement, &c.IssuedBy, &c.IssuedName, &issued,
-		&voided, &c.VoidedName, &c.VoidReason, &c.State)
+		&voided, &c.VoidedName, &c.VoidReason, &estimate, &c.State)
 	c.Clauses, c.IssuedAt, c.VoidedAt = strings.Fields(clauses), issued.Time, voided.Time
+	if err == nil && estimate != "" {
+		c.Estimate = new(insurance.Share)
+		err = json.Unmarshal([]byte(estimate), c.Estimate)
+	}
 	return c, err
 }
 
@@ -49,13 +55,21 @@ func search(ctx context.Context, tx *db.Tx, org string, q Query) ([]Certificate,
 }
 
 func insert(ctx context.Context, tx *db.Tx, c Certificate) error {
+	estimate := ""
+	if c.Estimate != nil {
+		text, err := json.Marshal(c.Estimate)
+		if err != nil {
+			return fmt.Errorf("write estimate: %w", err)
+		}
+		estimate = string(text)
+	}
 	_, err := tx.Exec(ctx, `
 		INSERT INTO certificate (id, number, referral, case_number, patient, subject, org, org_name, from_org, to_org, from_name, to_name,
-			insurance, place, place_name, issued_on, valid_to, clauses, policy, settlement, issued_by, issued_name, issued_at, voided_name, void_reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, '', '')`,
+			insurance, place, place_name, issued_on, valid_to, clauses, policy, settlement, issued_by, issued_name, issued_at, voided_name, void_reason, estimate)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, '', '', $24)`,
 		c.ID, c.Number, c.Referral, c.CaseNumber, c.Patient, c.Subject, c.Org, c.OrgName, c.FromOrg, c.ToOrg, c.FromName, c.ToName,
 		c.Insurance, c.Place, c.PlaceName, string(c.IssuedOn), string(c.ValidTo), strings.Join(c.Clauses, " "), c.Policy, c.Settlement,
-		c.IssuedBy, c.IssuedName, db.At(c.IssuedAt))
+		c.IssuedBy, c.IssuedName, db.At(c.IssuedAt), estimate)
 	if db.IsUnique(err, "referral") {
 		return errs.Because(err, errs.Conflict, "这张转诊单的证明刚刚由别人开具，请刷新后打印")
 	}

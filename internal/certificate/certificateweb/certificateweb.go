@@ -70,7 +70,11 @@ func (p *Pages) issue(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ParseForm(r); err != nil {
 		return err
 	}
-	c, err := p.Service.Issue(r.Context(), access.ActorOf(r.Context()), web.Typed(r, "case"))
+	cost, err := fen(web.Typed(r, "_cost"))
+	if err != nil {
+		return err
+	}
+	c, err := p.Service.Issue(r.Context(), access.ActorOf(r.Context()), web.Typed(r, "case"), cost)
 	if err != nil {
 		return err
 	}

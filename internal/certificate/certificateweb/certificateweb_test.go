@@ -22,7 +22,7 @@ func TestCertificatePages(t *testing.T) {
 		office.Account, office.Name, office.Role = "account-insurance", "医保办", string(access.InsuranceOffice)
 		f := facetest.New(t, d, office)
 		Routes(f.Site, &Pages{Service: &certificate.Service{DB: d, Book: w.Service.Book, Calendar: calendar.New(), Audit: w.Audit, Referrals: w.Service}})
-		f.See("/certificates", "没有转诊证明", "不估算自付金额")
+		f.See("/certificates", "没有转诊证明", "没有的不估算")
 		c := w.To(0, referral.StateArranged)
 		f.See("/certificates?case="+c.ID, "为这张转诊单开具转诊证明")
 		at := f.Post("/certificates", facetest.Form("case", c.ID), http.StatusSeeOther).To()

@@ -10,7 +10,9 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/certificate"
 	"yilian/internal/errs"
+	"yilian/internal/insurance"
 	"yilian/internal/patient"
+	"yilian/internal/policy"
 	"yilian/internal/referral"
 	"yilian/internal/web"
 )
@@ -72,4 +74,14 @@ func none(v estimation) string {
 		return "患者的医保类型还没有登记，不能估算。请先在患者资料中补全"
 	}
 	return "患者参保地没有报销比例表（" + patient.InsuranceTitle(v.Insurance) + "），平台不估算。请以当地医保部门的规定为准"
+}
+
+// shareText is the estimate as it stands on paper.
+func shareText(s insurance.Share) string {
+	cost := "预计总费用 " + yuan(s.CostFen) + " 元"
+	if s.Typical {
+		cost = "按当地次均费用 " + yuan(s.CostFen) + " 元"
+	}
+	return fmt.Sprintf("%s：%s，起付线 %s 元，报销比例 %d%%，患者自付约 %s 元（%s）。%s。",
+		s.Level.Title(), cost, yuan(s.DeductibleFen), s.Percent, yuan(s.OwnFen), policy.ClauseTitle(s.Clause), insurance.Caveat)
 }
