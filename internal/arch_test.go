@@ -33,6 +33,7 @@ var ranks = [][]string{
 	// 1 kernel
 	{"calendar", "audit"},
 	{"policy"},
+	{"policy/policytest"},
 	{"access"},
 	{"flow", "web/facetest"},
 	{"policy/library"},

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/policy/policyweb"
 	"yilian/internal/web"
-	"yilian/profiles"
 )
 
 // TestAnswers holds every line of the register against the clauses that are
@@ -27,10 +27,7 @@ func TestAnswers(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	docs, err := os.ReadFile("../../docs/clauses.md")
 	if err != nil {
 		t.Fatal(err)

@@ -19,9 +19,8 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
-	"yilian/profiles"
 )
 
 var ctx = context.Background()
@@ -47,8 +46,7 @@ func newWorld(t *testing.T, d *db.DB) world {
 	alliancetest.Seed(t, d)
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
-	book, err := policy.Load(profiles.FS)
-	must(t, err)
+	book := policytest.Shipped(t)
 	w := world{d: d, s: &attribution.Service{DB: d, Queue: jobs.New(d)}, staff: &practitioner.Service{DB: d, Log: log},
 		people: &patient.Service{DB: d, Keys: keys, Access: access.New(log), Audit: log}, groups: &alliance.Service{DB: d, Log: log}}
 	w.contract = &contract.Service{DB: d, Audit: log, Policy: book, Patients: w.people}

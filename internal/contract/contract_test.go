@@ -17,9 +17,8 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
-	"yilian/profiles"
 )
 
 var ctx = context.Background()
@@ -44,8 +43,7 @@ func newWorld(t *testing.T, d *db.DB) world {
 	t.Helper()
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
-	book, err := policy.Load(profiles.FS)
-	must(t, err)
+	book := policytest.Shipped(t)
 	w := world{d: d, people: &patient.Service{DB: d, Keys: keys, Access: access.New(log), Audit: log}}
 	w.svc = &contract.Service{DB: d, Audit: log, Policy: book, Patients: w.people}
 	staff := &practitioner.Service{DB: d, Log: log}
@@ -63,6 +61,7 @@ func newWorld(t *testing.T, d *db.DB) world {
 	w.doctor = actor(centres[0])
 	w.leader = person(centres[0], "周医生")
 	nurse := person(centres[0], "吴护士")
+	var err error
 	w.team, err = w.svc.SaveTeam(ctx, w.doctor, contract.Team{Name: "第一团队", Leader: w.leader, Phone: "07466220001",
 		Members: []contract.Member{{Practitioner: nurse, Role: contract.Nurse}}})
 	must(t, err)

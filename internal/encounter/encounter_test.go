@@ -20,8 +20,7 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
-	"yilian/internal/policy"
-	"yilian/profiles"
+	"yilian/internal/policy/policytest"
 )
 
 var ctx = context.Background()
@@ -39,10 +38,7 @@ func newWorld(t *testing.T, d *db.DB) world {
 	t.Helper()
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	organizationtest.Seed(t, d)
 	w := world{d: d, control: access.New(log), s: &encounter.Service{DB: d, Book: book, Audit: log}}
 	w.people = &patient.Service{DB: d, Keys: keys, Access: w.control, Audit: log}

@@ -25,11 +25,10 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/idcard"
 	"yilian/internal/patient"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/record"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
-	"yilian/profiles"
 )
 
 var ctx = context.Background()
@@ -46,10 +45,7 @@ type world struct {
 func newWorld(t testing.TB, d *db.DB) *world {
 	t.Helper()
 	w := &world{World: referraltest.New(t, d), chart: map[string][]record.Resource{}}
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	w.s = &exchange.Service{DB: d, Keys: w.Keys, Audit: w.Audit, Access: access.New(w.Audit), Patients: w.Persons,
 		Encounters: &encounter.Service{DB: d, Book: book, Audit: w.Audit}, Referrals: w.Service,
 		Record: &record.Store{DB: d, Keys: w.Keys, Changed: func(_ context.Context, tx *db.Tx, r record.Resource) error {

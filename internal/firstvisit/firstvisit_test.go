@@ -9,8 +9,8 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/firstvisit"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/terminology"
-	"yilian/profiles"
 )
 
 const day = "2026-03-02"
@@ -22,10 +22,7 @@ var (
 
 func shipped(t testing.TB) *policy.Book {
 	t.Helper()
-	b, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := policytest.Shipped(t)
 	return b
 }
 

@@ -21,9 +21,8 @@ import (
 	"yilian/internal/grid"
 	"yilian/internal/grid/partition"
 	"yilian/internal/organization/organizationtest"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/region"
-	"yilian/profiles"
 )
 
 var (
@@ -63,8 +62,7 @@ type world struct {
 func enter(t *testing.T, d *db.DB) *world {
 	t.Helper()
 	alliancetest.Seed(t, d)
-	book, err := policy.Load(profiles.FS)
-	must(t, err)
+	book := policytest.Shipped(t)
 	w := &world{T: t, d: d, s: &grid.Service{DB: d, Log: audit.New(d, crypto.Ephemeral(crypto.SM)), Policy: book}}
 	for i, name := range []string{"永州市第四人民医院", "零陵区中医院"} {
 		w.leads[i] = organizationtest.ByName(t, d, name).ID

@@ -11,7 +11,7 @@ import (
 	"yilian/internal/insurance"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
-	"yilian/profiles"
+	"yilian/internal/policy/policytest"
 )
 
 const day = "2026-03-02"
@@ -58,10 +58,7 @@ func TestEstimateFromTheTemplate(t *testing.T) {
 // The documents say that rates differ (GB-5.2a, JS-5.2a) and name none: with the
 // shipped profiles nothing is estimated anywhere.
 func TestNothingIsEstimatedWithoutATable(t *testing.T) {
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	for _, place := range []string{"431102", "411224", "320102", "410102"} {
 		_, err := insurance.Estimate(book, policy.Place{Regions: insurance.Regions(place)}, day, patient.Resident, insurance.County, 500000)
 		if !errors.Is(err, insurance.ErrNoTable) {

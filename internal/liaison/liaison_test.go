@@ -9,14 +9,11 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/liaison"
 	"yilian/internal/policy"
-	"yilian/profiles"
+	"yilian/internal/policy/policytest"
 )
 
 func TestRuleBindsSanmenxiaAlone(t *testing.T) {
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	r, ok, err := liaison.For(book, policy.Place{Regions: []string{"411224", "4112", "41", "CN"}}, "2026-03-02")
 	if err != nil || !ok || !r.Booked || !r.Department || !r.Person || r.CallDays != 7 || r.VisitDays != 60 || r.Clause != "SMX-4.4.3c" {
 		t.Fatalf("%+v, %v, %v", r, ok, err)

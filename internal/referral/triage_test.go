@@ -12,9 +12,9 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/flow"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
-	"yilian/profiles"
 )
 
 // D6: whatever is typed, a decline stands only with a coded reason and a next
@@ -81,8 +81,7 @@ func codesOf(codes []policy.Code) (out []string) {
 // is terminal or has a side, a role and a clock for every triage level and form
 // of care under the rules of Lingling.
 func TestEveryReachableStateHasOwnerAndClock(t *testing.T) {
-	book, err := policy.Load(profiles.FS)
-	must(t, err)
+	book := policytest.Shipped(t)
 	m := referral.Machine()
 	reached := []string{m.Start}
 	for i := 0; i < len(reached); i++ {

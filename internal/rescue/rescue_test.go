@@ -13,10 +13,10 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/organization"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
 	"yilian/internal/region"
 	"yilian/internal/rescue"
-	"yilian/profiles"
 )
 
 var ctx = context.Background()
@@ -24,10 +24,7 @@ var ctx = context.Background()
 // The lanes of the code and those of the policy are the same, in the same order
 // and words, and their reasons are codes of the policy.
 func TestLanesAreThoseOfThePolicy(t *testing.T) {
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	at := policy.Place{Regions: []string{"431102", "4311", "43", "CN"}}
 	codes := func(key string) []policy.Code {
 		a, err := book.Resolve(key, at, "2026-03-02")

@@ -17,10 +17,9 @@ import (
 	"yilian/internal/jobs"
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
 	"yilian/internal/schedule"
-	"yilian/profiles"
 )
 
 var ctx = context.Background()
@@ -46,10 +45,7 @@ type world struct {
 func newWorld(t *testing.T, d *db.DB) *world {
 	t.Helper()
 	log := audit.New(d, crypto.Ephemeral(crypto.SM))
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	organizationtest.Seed(t, d)
 	w := &world{T: t, d: d, queue: jobs.New(d)}
 	w.svc = &schedule.Service{DB: d, Policy: book, Calendar: calendar.New(), Audit: log, Queue: w.queue}

@@ -12,18 +12,14 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/region"
-	"yilian/profiles"
 )
 
 // Book loads the shipped profiles.
 func Book(t testing.TB) *policy.Book {
 	t.Helper()
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return book
+	return policytest.Shipped(t)
 }
 
 // Seed loads the institutions of Lingling, and the alliances and pairings of

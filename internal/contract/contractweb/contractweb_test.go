@@ -14,10 +14,9 @@ import (
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
 	"yilian/internal/web/facetest"
-	"yilian/profiles"
 )
 
 type fixture struct {
@@ -38,8 +37,7 @@ func setup(t *testing.T, d *db.DB) *fixture {
 	f := &fixture{Face: facetest.New(t, d, actor(centres[0])), another: actor(centres[1])}
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
-	book, err := policy.Load(profiles.FS)
-	f.must(err)
+	book := policytest.Shipped(t)
 	people := &patient.Service{DB: d, Keys: keys, Access: access.New(log), Audit: log}
 	staff := &practitioner.Service{DB: d, Log: log}
 	for name, id := range map[string]*string{"周医生": &f.leader, "吴护士": &f.nurse} {

@@ -16,11 +16,10 @@ import (
 	"yilian/internal/exchange"
 	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/idcard"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/record"
 	"yilian/internal/referral/referraltest"
 	"yilian/internal/web/facetest"
-	"yilian/profiles"
 )
 
 type world struct {
@@ -33,10 +32,7 @@ func newWorld(t *testing.T) world {
 	t.Helper()
 	d := dbtest.SQLite(t)
 	w := referraltest.New(t, d)
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	s := &exchange.Service{DB: d, Keys: w.Keys, Audit: w.Audit, Access: access.New(w.Audit), Patients: w.Persons, Referrals: w.Service,
 		Encounters: &encounter.Service{DB: d, Book: book, Audit: w.Audit}, Record: &record.Store{DB: d, Keys: w.Keys}}
 	f := facetest.New(t, d, access.Actor{Account: "m", Name: "吴科长", Role: string(access.MedicalAffairs), Org: w.Hospital.ID, OrgName: w.Hospital.Name})

@@ -15,10 +15,9 @@ import (
 	"yilian/internal/grid"
 	"yilian/internal/grid/report"
 	"yilian/internal/organization/organizationtest"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/region"
 	"yilian/internal/web/facetest"
-	"yilian/profiles"
 )
 
 var bureau = access.Actor{Account: "b", Name: "规划科", Role: string(access.BureauCounty), OrgName: "零陵区卫生健康局",
@@ -34,10 +33,7 @@ func open(t *testing.T) *scene {
 	t.Helper()
 	d := dbtest.SQLite(t)
 	alliancetest.Seed(t, d)
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	s := &scene{Face: facetest.New(t, d, bureau), svc: &grid.Service{DB: d, Log: audit.New(d, crypto.Ephemeral(crypto.SM)), Policy: book}}
 	Routes(s.Site, s.svc, &report.Service{DB: d, Book: book, Grids: s.svc})
 	for i, name := range []string{"永州市第四人民医院", "零陵区中医院"} {

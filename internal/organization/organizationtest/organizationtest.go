@@ -2,6 +2,7 @@
 package organizationtest
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -11,18 +12,20 @@ import (
 	"yilian/internal/region"
 )
 
+var lingling = dbtest.Ground{
+	Tables: []string{"region", "organization", "organization_identifier", "department", "healthcare_service", "healthcare_service_treats"},
+	Fill: func(ctx context.Context, tx *db.Tx) error {
+		if err := region.Seed(ctx, tx); err != nil {
+			return err
+		}
+		return organization.Seed(ctx, tx)
+	},
+}
+
 // Seed loads the regions and institutions of Lingling.
 func Seed(t testing.TB, d *db.DB) {
 	t.Helper()
-	err := d.Tx(t.Context(), func(tx *db.Tx) error {
-		if err := region.Seed(t.Context(), tx); err != nil {
-			return err
-		}
-		return organization.Seed(t.Context(), tx)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	lingling.Lay(t, d)
 }
 
 // ByName returns an institution by its first name.

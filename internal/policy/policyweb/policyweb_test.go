@@ -7,16 +7,13 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/web/facetest"
-	"yilian/profiles"
 )
 
 func setup(t *testing.T) *facetest.Face {
 	t.Helper()
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	f := facetest.New(t, dbtest.SQLite(t), access.Actor{Account: "a", Role: string(access.VillageDoctor)})
 	(&Pages{Book: book}).Routes(f.Site)
 	return f
@@ -44,10 +41,7 @@ func TestEveryDocumentHasItsPage(t *testing.T) {
 // TestNoCodeNameOnThePage holds every key, group and coded text of the shipped
 // documents to a Chinese name in words.go.
 func TestNoCodeNameOnThePage(t *testing.T) {
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	code := regexp.MustCompile(`[a-z_]{2,}`)
 	check := func(clause, what, text string) {
 		if code.MatchString(text) {

@@ -23,12 +23,12 @@ import (
 	"yilian/internal/jobs"
 	"yilian/internal/message"
 	"yilian/internal/organization"
+	"yilian/internal/organization/organizationtest"
 	"yilian/internal/patient"
 	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
 	"yilian/internal/referral"
-	"yilian/internal/region"
-	"yilian/profiles"
 )
 
 // Names of the institutions of the world.
@@ -81,8 +81,7 @@ func New(t testing.TB, d *db.DB) *World {
 	t.Helper()
 	w := &World{T: t, DB: d, Now: dbtest.Clock, Keys: crypto.Ephemeral("intl")}
 	d.Now = func() time.Time { return w.Now }
-	book, err := policy.Load(profiles.FS)
-	w.ok(err)
+	book := policytest.Shipped(w.T)
 	w.Audit, w.Queue = audit.New(d, w.Keys), jobs.New(d)
 	control := access.New(w.Audit)
 	w.Persons = &patient.Service{DB: d, Keys: w.Keys, Access: control, Audit: w.Audit}
@@ -115,15 +114,8 @@ func (w *World) ok(err error) {
 func (w *World) institutions(book *policy.Book) {
 	w.T.Helper()
 	lingling, _ := book.Profile("lingling")
-	w.ok(w.DB.Tx(ctx, func(tx *db.Tx) error {
-		if err := region.Seed(ctx, tx); err != nil {
-			return err
-		}
-		if err := organization.Seed(ctx, tx); err != nil {
-			return err
-		}
-		return alliance.Seed(ctx, tx, lingling)
-	}))
+	organizationtest.Seed(w.T, w.DB)
+	w.ok(w.DB.Tx(ctx, func(tx *db.Tx) error { return alliance.Seed(ctx, tx, lingling) }))
 	w.ok(w.DB.View(ctx, func(tx *db.Tx) error {
 		for _, x := range []struct {
 			name string

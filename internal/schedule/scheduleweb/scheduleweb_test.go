@@ -15,12 +15,11 @@ import (
 	"yilian/internal/jobs"
 	"yilian/internal/organization"
 	"yilian/internal/organization/organizationtest"
-	"yilian/internal/policy"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/practitioner"
 	"yilian/internal/schedule"
 	"yilian/internal/web/facetest"
 	"yilian/internal/web/webtest"
-	"yilian/profiles"
 )
 
 type fixture struct {
@@ -34,10 +33,7 @@ type fixture struct {
 func setup(t *testing.T, d *db.DB) *fixture {
 	t.Helper()
 	organizationtest.Seed(t, d)
-	book, err := policy.Load(profiles.FS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	book := policytest.Shipped(t)
 	log := audit.New(d, crypto.Ephemeral(crypto.SM))
 	org := organizationtest.ByName(t, d, "永州市第四人民医院")
 	f := &fixture{
