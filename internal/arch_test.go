@@ -60,6 +60,7 @@ var ranks = [][]string{
 	{"visit"},
 	{"referral/phoned"},
 	{"exchange", "people", "referral/referralcount", "referral/ledger", "certificate"},
+	{"projection"},
 	{"referral/referraltest", "referral/baseline"},
 	{"linkage"},
 	{"consult/consulttest"},

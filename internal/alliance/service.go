@@ -117,6 +117,7 @@ func supersede(ctx context.Context, tx *db.Tx, id string) error {
 	if n == 0 {
 		return overtaken()
 	}
+	tx.Touch("alliance_membership", id)
 	return nil
 }
 

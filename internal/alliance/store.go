@@ -146,6 +146,7 @@ func insertAlliance(ctx context.Context, tx *db.Tx, a Alliance) error {
 		a.ID, a.Name, string(a.Kind), a.Region, a.Profile, a.Clause); err != nil {
 		return fmt.Errorf("insert alliance: %w", err)
 	}
+	tx.Touch("alliance", a.ID)
 	return nil
 }
 
@@ -157,6 +158,7 @@ func insertMembership(ctx context.Context, tx *db.Tx, m Membership) error {
 		db.At(m.KnownFrom), m.KnownBy, m.Reason); err != nil {
 		return fmt.Errorf("insert membership: %w", err)
 	}
+	tx.Touch("alliance_membership", m.ID)
 	return nil
 }
 
@@ -176,4 +178,15 @@ func insertSupport(ctx context.Context, tx *db.Tx, s Support) error {
 func FirstDay(ctx context.Context, tx *db.Tx, org string) (calendar.Date, error) {
 	return db.Get(ctx, tx, "成员单位", db.Value[calendar.Date], `
 		SELECT coalesce(min(valid_from), '') FROM alliance_membership WHERE org = $1 AND known_to IS NULL`, org)
+}
+
+// After lists the ids of alliances after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM alliance WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// MembershipsAfter lists the ids of memberships after one, ascending, corrected
+// since or not.
+func MembershipsAfter(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM alliance_membership WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

@@ -40,6 +40,7 @@ import (
 	"yilian/internal/policy"
 	"yilian/internal/policy/library"
 	"yilian/internal/practitioner"
+	"yilian/internal/projection"
 	"yilian/internal/record"
 	"yilian/internal/referral"
 	"yilian/internal/referral/phoned"
@@ -234,7 +235,16 @@ func (a *App) assemble() {
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
 		Owners: map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: a.Index}},
 	}
+	a.project()
 	a.periodic()
+}
+
+// project lets the record follow what the modules keep.
+func (a *App) project() {
+	modules := &projection.Modules{Patients: a.Patients, Referrals: a.Referrals, Store: a.Record}
+	a.Record.Projectors = modules.Projectors()
+	a.Record.Follow(a.Queue)
+	a.DB.Touched = a.Record.Settle
 }
 
 // periodic registers what runs from time to time, once over all processes.

@@ -26,6 +26,9 @@ const shutdownGrace = 15 * time.Second
 // answered with everything they need still running, and only then the
 // background work stops.
 func (a *App) Serve(ctx context.Context, ready func(addr string)) error {
+	if err := a.Record.Begin(ctx, a.Queue); err != nil {
+		return err
+	}
 	listener, err := a.listen()
 	if err != nil {
 		return err

@@ -32,6 +32,10 @@ const (
 type DB struct {
 	// Now is the clock of all transactions; tests and the demo replace it.
 	Now func() time.Time
+	// Touched is told in each writing transaction, before it commits, which
+	// things were written in it; nil: nobody listens. Set it before the first
+	// transaction.
+	Touched func(ctx context.Context, tx *Tx, things []Thing) error
 
 	engine      Engine
 	target      string // file path or postgres URL, for backup and messages
@@ -151,14 +155,18 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 	if err != nil {
 		return nil, err
 	}
-	tx := &Tx{Now: d.now(), raw: raw, engine: d.engine}
+	tx := &Tx{Now: d.now(), raw: raw, engine: d.engine, listener: d.Touched}
 	defer func() {
 		if r := recover(); r != nil {
 			_ = raw.Rollback() // the panic is what matters
 			panic(r)
 		}
 	}()
-	if err := fn(tx); err != nil {
+	err = fn(tx)
+	if err == nil {
+		err = tx.Settle(ctx)
+	}
+	if err != nil {
 		if rerr := raw.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
 			return tx.ends, errors.Join(err, rerr)
 		}

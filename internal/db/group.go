@@ -108,5 +108,8 @@ func (p *part) run(tx *Tx) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	return p.fn(p.ctx, tx)
+	if err := p.fn(p.ctx, tx); err != nil {
+		return err
+	}
+	return tx.Settle(p.ctx)
 }

@@ -21,10 +21,30 @@ type Tx struct {
 	Now      time.Time // UTC, whole milliseconds
 	ReadOnly bool      // a View: writes are refused by the engine
 
-	raw    *sql.Tx
-	engine Engine
-	after  []func() // on success
-	ends   []func() // either way
+	raw      *sql.Tx
+	engine   Engine
+	after    []func() // on success
+	ends     []func() // either way
+	touched  []Thing
+	listener func(ctx context.Context, tx *Tx, things []Thing) error
+}
+
+// Thing names a thing that a module keeps, for who follows what is written.
+type Thing struct{ Kind, ID string }
+
+// Touch notes that a thing has been written. DB.Touched is told of it once,
+// after everything else of the transaction, and in the same transaction.
+func (tx *Tx) Touch(kind, id string) { tx.touched = append(tx.touched, Thing{kind, id}) }
+
+// Settle tells DB.Touched now of what was touched so far, for a caller who has
+// to see what it makes of it.
+func (tx *Tx) Settle(ctx context.Context) error {
+	things := tx.touched
+	tx.touched = nil
+	if tx.listener == nil || len(things) == 0 {
+		return nil
+	}
+	return tx.listener(ctx, tx, things)
 }
 
 // AfterCommit runs f once the transaction is committed; never if it is not.
@@ -157,13 +177,16 @@ func (tx *Tx) Savepoint(ctx context.Context, fn func() error) error {
 	if _, err := tx.Exec(ctx, `SAVEPOINT sp`); err != nil {
 		return err
 	}
-	queued := len(tx.after)
+	queued, touched := len(tx.after), tx.touched
+	tx.touched = nil // settled inside is undone with it
 	err := fn()
 	if err != nil {
-		tx.after = tx.after[:queued]
+		tx.after, tx.touched = tx.after[:queued], touched
 		if _, rerr := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT sp`); rerr != nil {
 			return errors.Join(err, rerr)
 		}
+	} else {
+		tx.touched = append(touched, tx.touched...)
 	}
 	_, rerr := tx.Exec(ctx, `RELEASE SAVEPOINT sp`)
 	return errors.Join(err, rerr)

@@ -200,6 +200,7 @@ func (s *Service) VoidTx(ctx context.Context, tx *db.Tx, actor access.Actor, id,
 		id, db.At(tx.Now), signature(actor), reason); err != nil {
 		return fmt.Errorf("void encounter: %w", err)
 	}
+	tx.Touch("encounter", id)
 	if err := access.Unrelate(ctx, tx, access.BasisEncounter, id); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ const (
 func insert(ctx context.Context, tx *db.Tx, list []Encounter) error {
 	var rows, diagnoses, funds, fees []any
 	for _, e := range list {
+		tx.Touch("encounter", e.ID)
 		rows = append(rows, e.ID, e.Version, true, db.Null(e.Patient), db.Null(e.Org), e.Outside.Code, e.Outside.Name, e.Outside.Region,
 			string(e.Class), db.At(e.Start), db.At(e.End), string(e.CountedOn()), e.Department, e.Doctor, e.First, e.FirstBy, e.Leave,
 			e.Referral, e.InsuranceKind, e.InsurancePlace, e.Total, e.Fund(), e.Own, e.Visits, e.Clinical,
@@ -270,4 +271,9 @@ func FundTotals(ctx context.Context, tx *db.Tx, f Filter) ([]Share, error) {
 		WHERE e.current AND e.voided_at IS NULL AND e.counted_on >= $1 AND e.counted_on <= $2
 		  AND (CAST($3 AS TEXT) = '' OR e.org = $3) AND (CAST($4 AS TEXT) = '' OR e.class = $4)
 		GROUP BY f.kind ORDER BY f.kind`, string(f.From), string(f.To), f.Org, string(f.Class))
+}
+
+// After lists the ids of encounters after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM encounter WHERE current AND id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

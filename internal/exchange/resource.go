@@ -14,6 +14,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/exchange/hl7"
+	fhir "yilian/internal/fhir/json"
 	"yilian/internal/record"
 )
 
@@ -21,9 +22,8 @@ import (
 // rewrites.
 const owner = "exchange"
 
-// object is a FHIR resource or a part of one under construction; empty parts
-// are left out when it is written.
-type object map[string]any
+// object is a FHIR resource or a part of one under construction.
+type object = fhir.Made
 
 // idOf is the id of the resource that a number of a peer stands for: the same
 // number is the same resource.
@@ -45,7 +45,7 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, src source, who, kind, num
 	id := resourceID(src.peer, kind, number)
 	body["resourceType"], body["id"] = kind, id
 	body["identifier"] = []any{object{"system": "urn:yilian:peer:" + src.peer.Name, "value": number}}
-	raw, err := json.Marshal(prune(body))
+	raw, err := fhir.Write(body)
 	if err != nil {
 		return err
 	}
@@ -73,39 +73,6 @@ func (s *Service) putFile(ctx context.Context, tx *db.Tx, src source, who, kind,
 		return rowSame, nil
 	}
 	return rowChanged, nil
-}
-
-// prune leaves out empty texts, objects and lists, which FHIR does not allow.
-func prune(v any) any {
-	switch x := v.(type) {
-	case object:
-		out := map[string]any{}
-		for k, e := range x {
-			if e = prune(e); e != nil {
-				out[k] = e
-			}
-		}
-		if len(out) == 0 {
-			return nil
-		}
-		return out
-	case []any:
-		var out []any
-		for _, e := range x {
-			if e = prune(e); e != nil {
-				out = append(out, e)
-			}
-		}
-		if len(out) == 0 {
-			return nil
-		}
-		return out
-	case string:
-		if x == "" {
-			return nil
-		}
-	}
-	return v
 }
 
 func (t *task) subject() object { return object{"reference": "Patient/" + t.who} }

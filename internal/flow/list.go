@@ -169,3 +169,8 @@ func OpenClocks(ctx context.Context, tx *db.Tx) ([]Clock, error) {
 		WHERE closed_at IS NULL AND due_key <> ''
 		GROUP BY kind, due_key, due_rule, place_regions, place_kind ORDER BY kind, due_key, due_rule, place_regions, place_kind`)
 }
+
+// After lists the ids of the cases of a kind after one, ascending.
+func After(ctx context.Context, tx *db.Tx, kind, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM flow_case WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3`, kind, after, limit)
+}

@@ -58,6 +58,7 @@ func insertCase(ctx context.Context, tx *db.Tx, c Case) error {
 	if err != nil {
 		return fmt.Errorf("insert case: %w", err)
 	}
+	tx.Touch(c.Kind, c.ID)
 	return nil
 }
 
@@ -74,6 +75,7 @@ func updateCase(ctx context.Context, tx *db.Tx, c Case, old int) error {
 	if n != 1 {
 		return errs.E(errs.Conflict, "这张单子刚刚被别人处理，请刷新后再办理")
 	}
+	tx.Touch(c.Kind, c.ID)
 	return nil
 }
 

@@ -111,6 +111,7 @@ func (s *Service) delivered(ctx context.Context, tx *db.Tx, r row) error {
 	if err != nil {
 		return fmt.Errorf("record delivery: %w", err)
 	}
+	tx.Touch("message", r.ID)
 	if _, err := tx.Exec(ctx, `DELETE FROM message_contact WHERE contact_key = $1`, r.contactKey); err != nil {
 		return fmt.Errorf("clear contact: %w", err)
 	}
@@ -134,6 +135,7 @@ func (s *Service) failed(ctx context.Context, tx *db.Tx, r row, failure error) (
 	if err != nil {
 		return false, fmt.Errorf("record failure: %w", err)
 	}
+	tx.Touch("message", r.ID)
 	if n == 0 || !final {
 		return n > 0, nil
 	}
@@ -175,6 +177,7 @@ func (s *Service) Resend(ctx context.Context, actor access.Actor, id string) err
 		if err != nil {
 			return fmt.Errorf("requeue message: %w", err)
 		}
+		tx.Touch("message", id)
 		if n == 0 {
 			return errs.E(errs.Conflict, "这条消息现在是“%s”，不用重新发送", r.State.Title())
 		}

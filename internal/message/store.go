@@ -41,6 +41,7 @@ func insertMessage(ctx context.Context, tx *db.Tx, m Message, sealed, contactKey
 	if err != nil {
 		return false, fmt.Errorf("insert message: %w", err)
 	}
+	tx.Touch("message", m.ID)
 	return n > 0, nil
 }
 
@@ -71,4 +72,15 @@ func listMessages(ctx context.Context, tx *db.Tx, org string, f Filter) ([]Messa
 		  AND (CAST($3 AS TEXT) = '' OR m.case_ref = $3) AND (CAST($4 AS TEXT) = '' OR m.state = $4)
 		ORDER BY o.message DESC LIMIT $5 OFFSET $6`,
 		org, f.Patient, f.Case, string(f.State), f.Limit+1, f.Offset)
+}
+
+// Get returns one message. Who may read it is the question of the caller.
+func Get(ctx context.Context, tx *db.Tx, id string) (Message, error) {
+	r, err := byID(ctx, tx, id)
+	return r.Message, err
+}
+
+// After lists the ids of messages after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM message WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

@@ -218,6 +218,7 @@ func insertOrg(ctx context.Context, tx *db.Tx, o Organization) error {
 	if err != nil {
 		return fmt.Errorf("insert organization: %w", err)
 	}
+	tx.Touch("organization", o.ID)
 	return replaceIdentifiers(ctx, tx, o)
 }
 
@@ -232,6 +233,7 @@ func updateOrg(ctx context.Context, tx *db.Tx, o Organization) (bool, error) {
 	if err != nil || n == 0 {
 		return false, err
 	}
+	tx.Touch("organization", o.ID)
 	return true, replaceIdentifiers(ctx, tx, o)
 }
 
@@ -258,6 +260,7 @@ func insertDepartment(ctx context.Context, tx *db.Tx, d Department) error {
 	if err != nil {
 		return fmt.Errorf("insert department: %w", err)
 	}
+	tx.Touch("department", d.ID)
 	return nil
 }
 
@@ -266,6 +269,7 @@ func updateDepartment(ctx context.Context, tx *db.Tx, d Department) (bool, error
 		UPDATE department SET name = $3, specialty = $4, location = $5, phone = $6, daily_capacity = $7, active = $8, version = version + 1
 		WHERE id = $1 AND version = $2`,
 		d.ID, d.Version, d.Name, d.Specialty, d.Location, d.Phone, d.DailyCapacity, d.Active)
+	tx.Touch("department", d.ID)
 	return n == 1, err
 }
 
@@ -277,6 +281,7 @@ func insertService(ctx context.Context, tx *db.Tx, s HealthcareService) error {
 	if err != nil {
 		return fmt.Errorf("insert service: %w", err)
 	}
+	tx.Touch("healthcare_service", s.ID)
 	return replaceTreats(ctx, tx, s)
 }
 
@@ -289,6 +294,7 @@ func updateService(ctx context.Context, tx *db.Tx, s HealthcareService) (bool, e
 	if err != nil || n == 0 {
 		return false, err
 	}
+	tx.Touch("healthcare_service", s.ID)
 	return true, replaceTreats(ctx, tx, s)
 }
 
@@ -306,4 +312,19 @@ func replaceTreats(ctx context.Context, tx *db.Tx, s HealthcareService) error {
 		}
 	}
 	return nil
+}
+
+// After lists the ids of institutions after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM organization WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// DepartmentsAfter lists the ids of departments after one, ascending.
+func DepartmentsAfter(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM department WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+}
+
+// ServicesAfter lists the ids of services after one, ascending.
+func ServicesAfter(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM healthcare_service WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

@@ -239,6 +239,9 @@ func SetResident(ctx context.Context, tx *db.Tx, head string, members []string) 
 	if _, err := tx.Exec(ctx, query, args...); err != nil {
 		return fmt.Errorf("set surviving record: %w", err)
 	}
+	for _, m := range members {
+		tx.Touch("patient", m)
+	}
 	return nil
 }
 

@@ -84,6 +84,7 @@ func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor
 			return err
 		}
 		rows = append(rows, r.args()...)
+		tx.Touch("patient", r.ID)
 		identities = append(identities, ownIdentity(r.Patient, e.Org)...)
 		for _, t := range tokens(e.Name) {
 			keys = append(keys, tokenKey{t, r.Town(), e.ID, r.BirthDate.Year()})

@@ -312,6 +312,16 @@ func (s *Service) Get(ctx context.Context, tx *db.Tx, id string) (Patient, error
 	return p, err
 }
 
+// Whole returns a person with papers and phones, for keeping under seal: it
+// makes no access decision and must not go to a page (see Reveal).
+func (s *Service) Whole(ctx context.Context, tx *db.Tx, id string) (Patient, Secret, error) {
+	r, err := getRow(ctx, tx, id)
+	if err != nil {
+		return Patient{}, Secret{}, err
+	}
+	return open(s.Keys, r)
+}
+
 // Identify returns the person who holds an identity card, for desks that read
 // the card; NotFound when nobody is registered with it.
 func (s *Service) Identify(ctx context.Context, tx *db.Tx, number string) (string, error) {

@@ -160,6 +160,7 @@ func insertRow(ctx context.Context, tx *db.Tx, r row, source string) error {
 	if _, err := tx.Exec(ctx, insertIdentity, ownIdentity(r.Patient, source)...); err != nil {
 		return fmt.Errorf("insert own identity: %w", err)
 	}
+	tx.Touch("patient", r.ID)
 	return insertTokens(ctx, tx, r)
 }
 
@@ -184,6 +185,7 @@ func updateRow(ctx context.Context, tx *db.Tx, old, r row) error {
 	if err := deleteTokens(ctx, tx, old); err != nil {
 		return err
 	}
+	tx.Touch("patient", r.ID)
 	return insertTokens(ctx, tx, r)
 }
 
@@ -223,4 +225,9 @@ func byIndexes(ctx context.Context, tx *db.Tx, hashes []string) (string, error) 
 		return "", err
 	}
 	return ids[0], nil
+}
+
+// After lists the ids of persons after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM patient WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

@@ -69,6 +69,7 @@ func (s *Service) save(ctx context.Context, tx *db.Tx, actor access.Actor, p Pra
 		return p, errs.E(errs.Conflict, "“%s”的资料刚刚被别人改过，请刷新页面，核对后再保存", before.Name)
 	}
 	p.Version++
+	tx.Touch("practitioner", p.ID)
 	return p, s.Log.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "practitioner.change", Object: "practitioner", ObjectID: p.ID, Detail: p.Name})
 }
 
@@ -204,6 +205,7 @@ func (s *Service) EndPosting(ctx context.Context, actor access.Actor, id string,
 		if _, err := tx.Exec(ctx, `UPDATE posting SET valid_to = $2 WHERE id = $1`, id, string(last)); err != nil {
 			return err
 		}
+		tx.Touch("practitioner", w.Practitioner)
 		return s.Log.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "practitioner.post_end", Object: "practitioner", ObjectID: w.Practitioner, Detail: string(last)})
 	})
 	return person, err

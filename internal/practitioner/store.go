@@ -198,6 +198,7 @@ func insertPractitioner(ctx context.Context, tx *db.Tx, p Practitioner) error {
 		p.ID, p.Name, p.Sex, p.Phone, p.Title, string(p.Category), p.Scope, p.EmployedBy, p.Active); err != nil {
 		return fmt.Errorf("insert practitioner: %w", err)
 	}
+	tx.Touch("practitioner", p.ID)
 	for _, w := range p.Postings {
 		if err := insertPosting(ctx, tx, w); err != nil {
 			return err
@@ -214,6 +215,7 @@ func insertPosting(ctx context.Context, tx *db.Tx, w Posting) error {
 	if err != nil {
 		return fmt.Errorf("insert posting: %w", err)
 	}
+	tx.Touch("practitioner", w.Practitioner)
 	return nil
 }
 
@@ -231,4 +233,9 @@ func insertShift(ctx context.Context, tx *db.Tx, s Shift, by string) error {
 	_, err = tx.Exec(ctx, `INSERT INTO duty_post (org, department, duty) VALUES ($1, $2, $3) ON CONFLICT (org, department, duty) DO NOTHING`,
 		s.Org, s.Department, string(s.Duty))
 	return err
+}
+
+// After lists the ids of people after one, ascending.
+func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT id FROM practitioner WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }

@@ -104,9 +104,13 @@ type Store struct {
 	// Base is the public address of /fhir, so that references written with it
 	// are known as the server's own; "" none.
 	Base string
+	// Projectors say how things of the modules stand in the record.
+	Projectors []Projector
 	// Changed is told of each version in the transaction that writes it, for
 	// subscriptions; nil: nobody listens.
 	Changed func(ctx context.Context, tx *db.Tx, r Resource) error
+
+	projecting projecting
 }
 
 // Read returns the current version. A resource that was deleted or withdrawn is

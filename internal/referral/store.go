@@ -134,6 +134,7 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, r Record) error {
 	if err != nil {
 		return fmt.Errorf("insert referral: %w", err)
 	}
+	tx.Touch(Kind, r.ID)
 	return nil
 }
 
@@ -156,6 +157,7 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, r Record) error {
 	case n != 1:
 		return fmt.Errorf("update referral %s: no such row", r.ID)
 	}
+	tx.Touch(Kind, r.ID)
 	if r.Emergency != nil {
 		return s.saveEmergency(ctx, tx, r.ID, *r.Emergency)
 	}
@@ -252,4 +254,10 @@ func (s *Service) notes(ctx context.Context, tx *db.Tx, referral string) ([]Note
 		}
 	}
 	return list, nil
+}
+
+// RecordOf reads the clinical side of a case. Who may see it is the question of
+// the caller.
+func (s *Service) RecordOf(ctx context.Context, tx *db.Tx, id string) (Record, error) {
+	return s.load(ctx, tx, id)
 }
