@@ -233,7 +233,10 @@ func (a *App) assemble() {
 	a.Visits = &visit.Service{DB: a.DB, Keys: a.Keys, Book: a.Book, Access: a.Access, Audit: a.Audit, Patients: a.Patients, Encounters: a.Encounters, Record: a.Record}
 	a.FHIR = &fhirapi.Server{
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
-		Owners: map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: a.Index}},
+	}
+	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
+	a.FHIR.Owners = map[string]fhirapi.Owner{
+		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals,
 	}
 	a.project()
 	a.periodic()

@@ -34,6 +34,28 @@ func invalidQuery(err error) error {
 	return f
 }
 
+// conditionMax is how many matches of a condition are looked at.
+const conditionMax = 20
+
+// samePerson reduces the statements of one person to the one that the client
+// means: its own, otherwise the one of the register. Statements of several
+// persons stay as they are.
+func samePerson(list []record.Resource, client string) []record.Resource {
+	best := -1
+	for i := range list {
+		if list[i].Patient != list[0].Patient || list[i].Patient == "" {
+			return list
+		}
+		if list[i].Source.Client == client || best < 0 && list[i].Owner != "" {
+			best = i
+		}
+	}
+	if best < 0 {
+		return list
+	}
+	return list[best : best+1]
+}
+
 // conditional finds what PUT, PATCH or DELETE [type]?… is about. No match is an
 // empty id, several are refused.
 func (s *Server) conditional(ctx context.Context, tx *db.Tx, me who, q *request) (record.Key, error) {
@@ -55,10 +77,13 @@ func (s *Server) oneMatch(ctx context.Context, tx *db.Tx, me who, kind, conditio
 	if len(query.Where) == 0 {
 		return none, refuse(http.StatusPreconditionFailed, "invalid", "条件“%s”里没有可用的搜索参数", condition)
 	}
-	query.Count = 2
-	page, err := s.Store.Search(ctx, tx, query, record.Options{Count: 2, Allow: s.allow(me), IDs: true})
+	query.Count = conditionMax
+	page, err := s.Store.Search(ctx, tx, query, record.Options{Count: conditionMax, Allow: s.allow(me), IDs: true})
 	if err != nil {
 		return none, err
+	}
+	if kind == "Patient" {
+		page.List = samePerson(page.List, me.client)
 	}
 	switch len(page.List) {
 	case 0:

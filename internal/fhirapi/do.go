@@ -318,6 +318,9 @@ func (s *Server) store(ctx context.Context, tx *db.Tx, me who, q request, w Writ
 		if d, err = owner.Write(ctx, tx, w); err != nil {
 			return response{}, err
 		}
+		if d.Body == nil {
+			return s.carriedOut(ctx, tx, me, q, record.Key{Type: w.Key.Type, ID: d.ID}, action)
+		}
 	}
 	var r record.Resource
 	created := true
@@ -333,11 +336,34 @@ func (s *Server) store(ctx context.Context, tx *db.Tx, me who, q request, w Writ
 	if err := s.wrote(ctx, tx, me, r, action); err != nil {
 		return response{}, err
 	}
+	if r.Owner != "" { // the answer is what has become of it
+		if r, err = s.settled(ctx, tx, r.Key); err != nil {
+			return response{}, err
+		}
+	}
 	status := http.StatusOK
 	if created {
 		status = http.StatusCreated
 	}
 	return s.written(q, r, status), nil
+}
+
+// carriedOut answers a write that a module has carried out itself.
+func (s *Server) carriedOut(ctx context.Context, tx *db.Tx, me who, q request, key record.Key, action string) (response, error) {
+	r, err := s.settled(ctx, tx, key)
+	if err != nil {
+		return response{}, err
+	}
+	return s.written(q, r, http.StatusOK), s.wrote(ctx, tx, me, r, action)
+}
+
+// settled is a resource once the modules' changes of this transaction stand in
+// the record.
+func (s *Server) settled(ctx context.Context, tx *db.Tx, key record.Key) (record.Resource, error) {
+	if err := tx.Settle(ctx); err != nil {
+		return record.Resource{}, err
+	}
+	return s.Store.Read(ctx, tx, key)
 }
 
 // wrote decides whether the client may write into the record that the resource

@@ -55,7 +55,9 @@ type Server struct {
 // with a sentence or carries out its use case.
 type Owner interface {
 	// Write is told of a new resource (old nil) or a new version. It returns the
-	// draft to be stored, most often the one it was given.
+	// draft to be stored, most often the one it was given; one without a body
+	// says that the module has done everything and the resource of that id
+	// stands.
 	Write(ctx context.Context, tx *db.Tx, w Write) (record.Draft, error)
 	// Delete is told that a resource is to be deleted.
 	Delete(ctx context.Context, tx *db.Tx, actor access.Actor, old record.Resource) error

@@ -11,15 +11,16 @@ import (
 	tape "yilian/internal/fhir/json"
 	"yilian/internal/patient"
 	"yilian/internal/patient/index"
+	"yilian/internal/projection"
 	"yilian/internal/record"
 )
 
 // CardSystem names the numbers of resident identity cards (WS/T 500: OID
 // 2.16.156.10011.1.3).
-const CardSystem = "urn:oid:2.16.156.10011.1.3"
+const CardSystem = projection.CardSystem
 
 // passportSystem names the numbers of passports (WS/T 500).
-const passportSystem = "urn:oid:2.16.156.10011.1.5"
+const passportSystem = projection.PassportSystem
 
 // Patients is the owner of Patient: what a system sends is a statement about a
 // person, which the master index gives to a resident or refuses. The bytes stay

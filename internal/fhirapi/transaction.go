@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"yilian/internal/access"
 	"yilian/internal/db"
 	tape "yilian/internal/fhir/json"
 	"yilian/internal/fhir/search"
@@ -207,7 +208,7 @@ func first(e *entry) int {
 	if len(e.q.path) == 0 {
 		return 9
 	}
-	i := slices.Index([]string{"Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "Encounter"}, e.q.path[0])
+	i := slices.Index([]string{"Organization", "Location", "Practitioner", "PractitionerRole", "Patient", "Encounter", "ServiceRequest"}, e.q.path[0])
 	if i < 0 {
 		return 8
 	}
@@ -250,6 +251,11 @@ func (s *Server) names(ctx context.Context, tx *db.Tx, me who, list []entry) (ma
 					return nil, at(e, err)
 				}
 			}
+			if n.key.ID == "" {
+				if n.key.ID, err = s.foundBy(ctx, tx, me, e); err != nil {
+					return nil, at(e, err)
+				}
+			}
 			if n.there = n.key.ID != ""; !n.there {
 				n.key.ID = db.NewID()
 			}
@@ -288,6 +294,20 @@ func (s *Server) names(ctx context.Context, tx *db.Tx, me who, list []entry) (ma
 		}
 	}
 	return out, nil
+}
+
+// finder is an Owner that knows what a client writes again by its number.
+type finder interface {
+	Find(ctx context.Context, tx *db.Tx, actor access.Actor, resource tape.Node) (id string, err error)
+}
+
+// foundBy asks the module behind a type whether what a POST brings is there.
+func (s *Server) foundBy(ctx context.Context, tx *db.Tx, me who, e *entry) (string, error) {
+	f, ok := s.Owners[e.q.path[0]].(finder)
+	if !ok {
+		return "", nil
+	}
+	return f.Find(ctx, tx, me.actor, e.resource)
 }
 
 // rewritten is a resource whose references to other entries name what those

@@ -79,6 +79,19 @@ func part(extension fhir.Node, url string) fhir.Node {
 
 func extensionOf(root fhir.Node, url string) fhir.Node { return part(root, url) }
 
+// IsReferral reports whether a ServiceRequest refers a patient, and is no order
+// of another kind.
+func IsReferral(root fhir.Node) bool {
+	for c := range root.Get("category").Items() {
+		for k := range c.Get("coding").Items() {
+			if k.Get("system").Text() == snomed && k.Get("code").Text() == referPatient {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // ReadRequest reads a ServiceRequest into the form of a referral. Texts that
 // only FHIR's own elements carry fill what the extension leaves empty. It reads
 // what is there; whether that is enough the use case says.
@@ -105,7 +118,7 @@ func ReadRequest(body []byte) (f referral.Form) {
 	}
 	readReasons(root, &f)
 	for p := range root.Get("performer").Items() {
-		if id, ok := local(p, "HealthcareService"); ok {
+		if id, ok := Local(p, "HealthcareService"); ok {
 			f.TargetService = id
 		}
 	}
@@ -152,7 +165,7 @@ func readContents(ext fhir.Node, f *referral.Form) {
 			continue
 		}
 		org := part(e, "organization").Get("valueReference")
-		id, _ := local(org, "Organization")
+		id, _ := Local(org, "Organization")
 		f.Request.Choices = append(f.Request.Choices, referral.Choice{Org: id, OrgName: org.Get("display").Text(),
 			Service: part(e, "service").Get("valueString").Text(), Chosen: part(e, "chosen").Get("valueBoolean").Bool()})
 	}
@@ -184,8 +197,8 @@ func readConsent(e fhir.Node) *consent.Consent {
 	}
 }
 
-// local is the id of a reference to a resource of this server.
-func local(reference fhir.Node, kind string) (string, bool) {
+// Local is the id of a reference to a resource of this server.
+func Local(reference fhir.Node, kind string) (string, bool) {
 	text := reference.Get("reference").Text()
 	at := strings.LastIndex(text, kind+"/")
 	if at < 0 {

@@ -37,6 +37,8 @@ type Service struct {
 	// Schedules gives places and beds; nil: appointments are free times only.
 	Schedules *schedule.Service
 
+	joined *db.Tx // see Within
+
 	// OnDeath lets modules above stop what they have planned for a patient.
 	OnDeath func(ctx context.Context, tx *db.Tx, patient string, c flow.Case) error
 }
@@ -60,6 +62,21 @@ func (s *Service) Init() error {
 	return nil
 }
 
+// Within returns the service with its steps on a case in the transaction of the
+// caller, who undoes it when one is refused.
+func (s *Service) Within(tx *db.Tx) *Service {
+	joined := *s
+	joined.joined = tx
+	return &joined
+}
+
+func (s *Service) tx(ctx context.Context, fn func(tx *db.Tx) error) error {
+	if s.joined != nil {
+		return fn(s.joined)
+	}
+	return s.DB.Tx(ctx, fn)
+}
+
 // work is one use case under way: the case as it stands, its record, who acts.
 type work struct {
 	s     *Service
@@ -76,7 +93,7 @@ type work struct {
 // checked, and fn does the rest in the same transaction.
 func (s *Service) step(ctx context.Context, actor access.Actor, ref Ref, action string, purpose access.Purpose, fn func(ctx context.Context, w *work) error) (flow.Case, error) {
 	var out flow.Case
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := s.tx(ctx, func(tx *db.Tx) error {
 		c, done, err := flow.Done(ctx, tx, ref.Once)
 		if err != nil || done {
 			out = c

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"math/big"
 	"strings"
 
@@ -206,6 +207,14 @@ func (s *Service) Arrive(ctx context.Context, actor access.Actor, ref Ref, a Arr
 		w.r.ArrivedBy = actor.Name
 		return w.act(ctx, ActArrive, flow.Move{Responsible: &to})
 	})
+	if wrong && err != nil && s.joined != nil { // counted once the refused transaction is over
+		s.joined.OnEnd(func() {
+			if err := s.countWrongCode(context.WithoutCancel(ctx), actor, ref.ID); err != nil {
+				slog.Error("wrong arrival code was not counted", "error", err)
+			}
+		})
+		return c, err
+	}
 	if wrong && err != nil {
 		if cerr := s.countWrongCode(ctx, actor, ref.ID); cerr != nil {
 			return c, cerr
