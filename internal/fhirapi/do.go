@@ -19,7 +19,15 @@ import (
 // do carries out one interaction in tx.
 func (s *Server) do(ctx context.Context, tx *db.Tx, me who, q request) (response, error) {
 	p := q.path
-	if len(p) > 0 && p[0] != "_history" && p[0] != "_search" && !strings.HasPrefix(p[0], "$") && !spec.IsResource(p[0]) {
+	if o, err := operationOf(q); err != nil {
+		return response{}, err
+	} else if o != nil {
+		if o.do == nil {
+			return response{}, refuse(http.StatusBadRequest, "not-supported", "操作 $%s 要单独调用，不能放在 Bundle 里", o.name)
+		}
+		return o.do(s, ctx, tx, me, q)
+	}
+	if len(p) > 0 && p[0] != "_history" && p[0] != "_search" && !spec.IsResource(p[0]) {
 		return response{}, refuse(http.StatusNotFound, "not-supported", "没有“%s”这种资源（FHIR R4）", p[0])
 	}
 	switch q.method {
@@ -40,10 +48,6 @@ func (s *Server) doGet(ctx context.Context, tx *db.Tx, me who, q request) (respo
 		return s.history(ctx, tx, me, q)
 	case len(p) == 4 && p[2] == "_history":
 		return s.vread(ctx, tx, me, q)
-	case len(p) == 3 && p[2] == "$everything":
-		return s.everything(ctx, tx, me, q)
-	case len(p) == 3 && strings.HasPrefix(p[2], "$"), len(p) == 2 && strings.HasPrefix(p[1], "$"):
-		return response{}, refuse(http.StatusNotFound, "not-supported", "没有操作 %s，或它不能用 GET", p[len(p)-1])
 	case len(p) == 3:
 		return s.searchCompartment(ctx, tx, me, q)
 	case len(p) == 2:
@@ -63,9 +67,7 @@ func (s *Server) doPost(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	switch {
 	case len(p) >= 1 && p[len(p)-1] == "_search":
 		return s.postSearch(ctx, tx, me, q)
-	case len(p) == 3 && p[2] == "$everything":
-		return s.everything(ctx, tx, me, q)
-	case len(p) == 1 && !strings.HasPrefix(p[0], "$") && p[0] != "_history":
+	case len(p) == 1 && p[0] != "_history":
 		return s.create(ctx, tx, me, q)
 	}
 	return response{}, unknownPath(q)

@@ -112,6 +112,7 @@ type response struct {
 	location string
 	modified time.Time
 	notes    []issue // warnings, in the answer's outcome
+	headers  map[string]string
 	resource record.Resource
 }
 

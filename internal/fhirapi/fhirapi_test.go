@@ -420,3 +420,6 @@ func TestAPatientIsAStatementToTheMasterIndex(t *testing.T) {
 		}
 	})
 }
+
+// one is a world on SQLite, for what does not touch the engine.
+func one(t *testing.T) *world { return start(t, dbtest.SQLite(t)) }

@@ -3,6 +3,7 @@ package fhirapi
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"sync"
 
 	"yilian/internal/fhir/search"
@@ -29,39 +30,40 @@ type capability struct {
 }
 
 type restPart struct {
-	Mode          string         `json:"mode"`
-	Documentation string         `json:"documentation"`
-	Security      any            `json:"security"`
-	Resource      []resourcePart `json:"resource"`
-	Interaction   []code         `json:"interaction"`
-	Compartment   []string       `json:"compartment"`
+	Mode          string          `json:"mode"`
+	Documentation string          `json:"documentation"`
+	Security      any             `json:"security"`
+	Resource      []resourcePart  `json:"resource"`
+	Interaction   []code          `json:"interaction"`
+	Operation     []operationPart `json:"operation,omitempty"`
+	Compartment   []string        `json:"compartment"`
 }
 
 type code struct {
 	Code string `json:"code"`
 }
 
-type operation struct {
+type operationPart struct {
 	Name       string `json:"name"`
 	Definition string `json:"definition"`
 }
 
 type resourcePart struct {
-	Type              string      `json:"type"`
-	Profile           string      `json:"profile"`
-	Interaction       []code      `json:"interaction"`
-	Versioning        string      `json:"versioning"`
-	ReadHistory       bool        `json:"readHistory"`
-	UpdateCreate      bool        `json:"updateCreate"`
-	ConditionalCreate bool        `json:"conditionalCreate"`
-	ConditionalRead   string      `json:"conditionalRead"`
-	ConditionalUpdate bool        `json:"conditionalUpdate"`
-	ConditionalDelete string      `json:"conditionalDelete"`
-	ReferencePolicy   []string    `json:"referencePolicy"`
-	SearchInclude     []string    `json:"searchInclude,omitempty"`
-	SearchRevInclude  []string    `json:"searchRevInclude,omitempty"`
-	SearchParam       []parameter `json:"searchParam"`
-	Operation         []operation `json:"operation,omitempty"`
+	Type              string          `json:"type"`
+	Profile           string          `json:"profile"`
+	Interaction       []code          `json:"interaction"`
+	Versioning        string          `json:"versioning"`
+	ReadHistory       bool            `json:"readHistory"`
+	UpdateCreate      bool            `json:"updateCreate"`
+	ConditionalCreate bool            `json:"conditionalCreate"`
+	ConditionalRead   string          `json:"conditionalRead"`
+	ConditionalUpdate bool            `json:"conditionalUpdate"`
+	ConditionalDelete string          `json:"conditionalDelete"`
+	ReferencePolicy   []string        `json:"referencePolicy"`
+	SearchInclude     []string        `json:"searchInclude,omitempty"`
+	SearchRevInclude  []string        `json:"searchRevInclude,omitempty"`
+	SearchParam       []parameter     `json:"searchParam"`
+	Operation         []operationPart `json:"operation,omitempty"`
 }
 
 type parameter struct {
@@ -93,9 +95,7 @@ var resourceParts = sync.OnceValue(func() []resourcePart {
 				pointing[target] = append(pointing[target], include)
 			}
 		}
-		if kind == "Patient" {
-			part.Operation = []operation{{"everything", "http://hl7.org/fhir/OperationDefinition/Patient-everything"}}
-		}
+		part.Operation = operationParts(kind, onType, onInstance)
 		out = append(out, part)
 	}
 	for i := range out {
@@ -133,9 +133,21 @@ func (s *Server) capability(base string) capability {
 			Mode: "server", Security: security, Resource: resourceParts(),
 			Documentation: "内容按收到的原样保存和返回；每个实例只由建立它的一方改写。未起作用的参数会在结果中指出，Prefer: handling=strict 时报错。",
 			Interaction:   []code{{"transaction"}, {"batch"}, {"search-system"}, {"history-system"}},
+			Operation:     operationParts("", onSystem),
 			Compartment:   compartments(),
 		}},
 	}
+}
+
+// operationParts are the operations that are offered of a type at some level.
+func operationParts(kind string, levels ...level) []operationPart {
+	var out []operationPart
+	for _, o := range operations() {
+		if slices.ContainsFunc(levels, func(at level) bool { return o.offers(kind, at) }) {
+			out = append(out, operationPart{o.name, o.definition})
+		}
+	}
+	return out
 }
 
 func compartments() []string {

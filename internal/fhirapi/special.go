@@ -2,15 +2,27 @@ package fhirapi
 
 import "net/http"
 
-// special answers what is more than one interaction: a bundle.
+// special answers what is more than one interaction in one transaction: a
+// bundle, and operations that make transactions of their own.
 func (s *Server) special(w http.ResponseWriter, r *http.Request, me who, q request) (done bool, err error) {
+	var resp response
 	if len(q.path) == 0 && q.method == http.MethodPost {
-		resp, err := s.bundle(r.Context(), me, q)
-		if err != nil {
+		resp, err = s.bundle(r.Context(), me, q)
+	} else {
+		o, err := operationOf(q)
+		if err != nil || o == nil || o.alone == nil {
+			return err != nil, err
+		}
+		if resp, err = o.alone(s, r, me, q); err != nil {
 			return true, err
 		}
-		s.write(w, r, resp.status, resp.body)
-		return true, nil
 	}
-	return false, nil
+	if err != nil {
+		return true, err
+	}
+	for name, value := range resp.headers {
+		w.Header().Set(name, value)
+	}
+	s.write(w, r, resp.status, resp.body)
+	return true, nil
 }
