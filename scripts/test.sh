@@ -26,6 +26,10 @@ fi
 npm_packages=(
   fhirpath@5.1.1                # HL7's FHIRPath, against which search values are compared
   hl7.fhir.r4.examples@4.0.1    # all official examples and definitions of FHIR R4
+  fhir-kit-client@2.0.3         # FHIR clients that use the running server
+  fhirclient@2.6.3
+  @medplum/core@5.2.13
+  @medplum/hl7@5.0.10           # HL7 v2 sender over MLLP
 )
 export TEST_FHIR_PACKAGES="${XDG_CACHE_HOME:-$HOME/.cache}/yilian/npm"
 mkdir -p "$TEST_FHIR_PACKAGES"
