@@ -44,6 +44,7 @@ var ranks = [][]string{
 	{"practitioner", "patient"},
 	{"account", "message", "encounter"},
 	{"patient/index"},
+	{"bulk"},
 	// 3 alliance
 	{"exemption"},
 	{"alliance", "grid/partition"},

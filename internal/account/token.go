@@ -160,9 +160,35 @@ func (s *Service) CheckToken(ctx context.Context, text string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a := r.Actor()
-	a.OrgName, a.Regions = r.orgName, r.regions
-	return Access{Client: r.Client, Actor: a, Scopes: scopes}, nil
+	return r.access(scopes), nil
+}
+
+// AsClient returns what a client may do within the scopes now, for work that it
+// has asked for and that is done later, without a token.
+func (s *Service) AsClient(ctx context.Context, id, scopes string) (Access, error) {
+	r, err := s.freshClient(ctx, id, s.DB.Now())
+	if err != nil {
+		return Access{}, err
+	}
+	if r.State() != ClientActive {
+		return Access{}, errs.E(errs.Forbidden, "客户端 %s 已停用", id)
+	}
+	own, err := smart.ParseScopes(r.Scopes)
+	if err != nil {
+		return Access{}, err
+	}
+	asked, err := smart.ParseScopes(scopes)
+	if err != nil {
+		return Access{}, err
+	}
+	return r.access(own.Within(asked)), nil
+}
+
+// access is what the client may do within scopes.
+func (k knownClient) access(scopes smart.Scopes) Access {
+	a := k.Actor()
+	a.OrgName, a.Regions = k.orgName, k.regions
+	return Access{Client: k.Client, Actor: a, Scopes: scopes}
 }
 
 // knownClient is a client as this process last read it.

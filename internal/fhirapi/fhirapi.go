@@ -19,6 +19,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/account"
 	"yilian/internal/audit"
+	"yilian/internal/bulk"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/jobs"
@@ -40,6 +41,7 @@ type Server struct {
 	Access   *access.Control
 	Audit    *audit.Log
 	Queue    *jobs.Queue
+	Bulk     *bulk.Service
 	// Public is the address that clients know the server by, without /fhir;
 	// "" takes that of the request.
 	Public string
@@ -344,7 +346,9 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 		w.WriteHeader(status)
 		return
 	}
-	h.Set("Content-Type", jsonType)
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", jsonType)
+	}
 	if r.URL.Query().Get("_pretty") == "true" {
 		body = pretty(body)
 	}

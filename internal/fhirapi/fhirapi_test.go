@@ -14,6 +14,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/account"
 	"yilian/internal/audit"
+	"yilian/internal/bulk"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
@@ -34,7 +35,10 @@ type world struct {
 	server   *fhirapi.Server
 	http     *httptest.Server
 	token    string
+	secrets  map[string]string
 }
+
+var program = audit.Program("test")
 
 func each(t *testing.T, fn func(w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(start(t, d)) })
@@ -45,6 +49,8 @@ func start(t *testing.T, d *db.DB) *world {
 	log := audit.New(d, keys)
 	w := &world{T: t, db: d, accounts: &account.Service{DB: d, Keys: keys, Audit: log}}
 	w.server = &fhirapi.Server{DB: d, Store: &record.Store{DB: d, Keys: keys}, Accounts: w.accounts, Access: access.New(log), Audit: log, Queue: jobs.New(d)}
+	w.server.Bulk = &bulk.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
+	w.server.Bulk.Init()
 	weights, err := match.Shipped()
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +91,17 @@ func (w *world) client(id, scopes string) string {
 	if err != nil {
 		w.Fatal(err)
 	}
-	t, err := w.accounts.SecretToken(w.Context(), id, secret, "")
+	if w.secrets == nil {
+		w.secrets = map[string]string{}
+	}
+	w.secrets[id] = secret
+	return w.fresh(id)
+}
+
+// fresh is a new token of a client.
+func (w *world) fresh(id string) string {
+	w.Helper()
+	t, err := w.accounts.SecretToken(w.Context(), id, w.secrets[id], "")
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type capability struct {
 	Date           string            `json:"date"`
 	Publisher      string            `json:"publisher"`
 	Kind           string            `json:"kind"`
+	Instantiates   []string          `json:"instantiates"`
 	Software       map[string]string `json:"software"`
 	Implementation map[string]string `json:"implementation"`
 	FHIRVersion    string            `json:"fhirVersion"`
@@ -126,7 +127,7 @@ func (s *Server) capability(base string) capability {
 	}
 	return capability{
 		ResourceType: "CapabilityStatement", ID: "yilian", Status: "active", Date: record.FormatInstant(s.DB.Now()),
-		Publisher: "医联", Kind: "instance", Software: map[string]string{"name": "医联"},
+		Publisher: "医联", Kind: "instance", Instantiates: []string{"http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"}, Software: map[string]string{"name": "医联"},
 		Implementation: map[string]string{"description": "医疗联合体工作平台的 FHIR 接口", "url": base},
 		FHIRVersion:    spec.Version, Format: []string{"application/fhir+json", "json"}, PatchFormat: []string{"application/json-patch+json"},
 		Rest: []restPart{{

@@ -33,6 +33,8 @@ type operation struct {
 	alone func(s *Server, r *http.Request, me who, q request) (response, error)
 }
 
+const bulkDefinition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+
 // operations are all that there are. It is a function because those who answer
 // look into it.
 func operations() []operation {
@@ -42,6 +44,9 @@ func operations() []operation {
 			types: []string{"Patient"}, levels: []level{onInstance}, methods: both, do: (*Server).everything},
 		{name: "validate", definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
 			levels: []level{onType, onInstance}, methods: []string{http.MethodPost}, alone: (*Server).validate},
+		{name: "export", definition: bulkDefinition + "export", levels: []level{onSystem}, methods: both, alone: (*Server).startExport},
+		{name: "export", definition: bulkDefinition + "patient-export", types: []string{"Patient"}, levels: []level{onType}, methods: both, alone: (*Server).startExport},
+		{name: "export", definition: bulkDefinition + "group-export", types: []string{"Group"}, levels: []level{onInstance}, methods: both, alone: (*Server).startExport},
 	}
 }
 

@@ -63,10 +63,12 @@ func TestMetadataPromisesWhatIsThere(t *testing.T) {
 		return a.status == http.StatusMethodNotAllowed || a.status == http.StatusNotFound && (strings.Contains(string(a.body), "没有操作") || strings.Contains(string(a.body), "没有这个地址") || strings.Contains(string(a.body), "没有“"))
 	}
 	ask := map[string]func(kind string) answer{
-		"read":             func(k string) answer { return w.call("GET", "/fhir/"+k+"/x", "") },
-		"vread":            func(k string) answer { return w.call("GET", "/fhir/"+k+"/x/_history/1", "") },
-		"update":           func(k string) answer { return w.call("PUT", "/fhir/"+k+"/x", "{}") },
-		"patch":            func(k string) answer { return w.call("PATCH", "/fhir/"+k+"/x", "[]", "Content-Type", "application/json-patch+json") },
+		"read":   func(k string) answer { return w.call("GET", "/fhir/"+k+"/x", "") },
+		"vread":  func(k string) answer { return w.call("GET", "/fhir/"+k+"/x/_history/1", "") },
+		"update": func(k string) answer { return w.call("PUT", "/fhir/"+k+"/x", "{}") },
+		"patch": func(k string) answer {
+			return w.call("PATCH", "/fhir/"+k+"/x", "[]", "Content-Type", "application/json-patch+json")
+		},
 		"delete":           func(k string) answer { return w.call("DELETE", "/fhir/"+k+"/x", "") },
 		"history-instance": func(k string) answer { return w.call("GET", "/fhir/"+k+"/x/_history", "") },
 		"history-type":     func(k string) answer { return w.call("GET", "/fhir/"+k+"/_history", "") },
