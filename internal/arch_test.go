@@ -45,6 +45,7 @@ var ranks = [][]string{
 	{"account", "message", "encounter"},
 	{"patient/index"},
 	{"bulk"},
+	{"subscription"},
 	// 3 alliance
 	{"exemption"},
 	{"alliance", "grid/partition"},
@@ -84,7 +85,7 @@ var ranks = [][]string{
 // onlyIn lists imports that belong to some packages and no others.
 var onlyIn = map[string]func(pkg string) bool{
 	"net/http": func(p string) bool {
-		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || p == "fhirapi" || strings.HasSuffix(p, "web")
+		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || p == "fhirapi" || p == "subscription" || strings.HasSuffix(p, "web")
 	},
 	"database/sql": func(p string) bool { return p == "db" || p == "db/dbtest" },
 	"os/exec":      func(p string) bool { return p == "db" },

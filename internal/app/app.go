@@ -46,6 +46,7 @@ import (
 	"yilian/internal/referral"
 	"yilian/internal/referral/phoned"
 	"yilian/internal/schedule"
+	"yilian/internal/subscription"
 	"yilian/internal/visit"
 	"yilian/internal/web"
 	"yilian/profiles"
@@ -234,12 +235,16 @@ func (a *App) assemble() {
 	a.Visits = &visit.Service{DB: a.DB, Keys: a.Keys, Book: a.Book, Access: a.Access, Audit: a.Audit, Patients: a.Patients, Encounters: a.Encounters, Record: a.Record}
 	exports := &bulk.Service{DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue}
 	exports.Init()
+	hooks := &subscription.Service{
+		DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Hosts: a.Config.FHIR.Hooks,
+	}
+	hooks.Init()
 	a.FHIR = &fhirapi.Server{
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Bulk: exports,
 	}
 	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
 	a.FHIR.Owners = map[string]fhirapi.Owner{
-		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals,
+		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals, "Subscription": fhirapi.Subscriptions{Service: hooks},
 	}
 	a.project()
 	a.periodic()

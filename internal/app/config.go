@@ -17,6 +17,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/exchange"
+	"yilian/internal/subscription"
 )
 
 // Config is the configuration file of `yilian serve`. Zero values are usable:
@@ -43,6 +44,11 @@ type Config struct {
 		Key         string                `toml:"key"`
 		Peers       []exchange.PeerConfig `toml:"peers"`
 	} `toml:"mllp"`
+
+	// FHIR is the interface for other systems.
+	FHIR struct {
+		Hooks []string `toml:"hooks"` // where subscriptions may send notifications: https://host:port; none: nowhere
+	} `toml:"fhir"`
 
 	Demo    bool      `toml:"-"` // demonstration data; shows a banner
 	Founded time.Time `toml:"-"` // when reference data counts as known; zero: now
@@ -112,6 +118,9 @@ func (c Config) check(path string) error {
 	}
 	if c.MLLP.Address == "" && len(c.MLLP.Peers) > 0 {
 		f.Add("mllp", "配置文件 %s：写了 mllp.peers，还要写 mllp.address", path)
+	}
+	if err := subscription.CheckHosts(c.FHIR.Hooks); err != nil {
+		f.Add("hooks", "配置文件 %s：fhir.hooks 的%v", path, err)
 	}
 	if c.IdleMinutes < 0 || c.IdleMinutes > 240 {
 		f.Add("idle_minutes", "配置文件 %s：idle_minutes 应在 1 到 240 之间", path)

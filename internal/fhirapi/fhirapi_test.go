@@ -24,6 +24,7 @@ import (
 	"yilian/internal/patient/index"
 	"yilian/internal/patient/match"
 	"yilian/internal/record"
+	"yilian/internal/subscription"
 )
 
 // world is a server with one client of the hospital, which has to do with
@@ -36,6 +37,7 @@ type world struct {
 	http     *httptest.Server
 	token    string
 	secrets  map[string]string
+	hooks    *subscription.Service
 }
 
 var program = audit.Program("test")
@@ -51,12 +53,14 @@ func start(t *testing.T, d *db.DB) *world {
 	w.server = &fhirapi.Server{DB: d, Store: &record.Store{DB: d, Keys: keys}, Accounts: w.accounts, Access: access.New(log), Audit: log, Queue: jobs.New(d)}
 	w.server.Bulk = &bulk.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
 	w.server.Bulk.Init()
+	w.hooks = &subscription.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
+	w.hooks.Init()
 	weights, err := match.Shipped()
 	if err != nil {
 		t.Fatal(err)
 	}
 	people := &patient.Service{DB: d, Keys: keys, Access: w.server.Access, Audit: log}
-	w.server.Owners = map[string]fhirapi.Owner{"Patient": fhirapi.Patients{Index: &index.Service{DB: d, Patients: people, Access: w.server.Access, Audit: log, Weights: weights}}}
+	w.server.Owners = map[string]fhirapi.Owner{"Subscription": fhirapi.Subscriptions{Service: w.hooks}, "Patient": fhirapi.Patients{Index: &index.Service{DB: d, Patients: people, Access: w.server.Access, Audit: log, Weights: weights}}}
 	oauth := &fhirapi.OAuth{Accounts: w.accounts}
 	mux := http.NewServeMux()
 	mux.Handle("/fhir", w.server)

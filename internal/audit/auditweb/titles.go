@@ -61,6 +61,7 @@ var actions = map[string]string{
 	"record.create": "写入健康记录", "record.update": "修改健康记录", "record.delete": "删除健康记录", "record.read": "读取健康记录", "record.vread": "读取健康记录的旧版本",
 	"record.history": "查看健康记录的历次版本", "record.search": "检索健康记录", "record.everything": "读取全部健康记录",
 	"record.export": "批量导出健康记录", "record.export.file": "下载批量导出的文件", "record.export.cancel": "取消批量导出",
+	"record.notify": "按订阅发送健康记录", "record.subscription": "订阅状态变化",
 	"referral.baseline.enter": "登记统计基数", "referral.baseline.confirm": "确认统计基数", "referral.baseline.void": "作废统计基数",
 	"referral.counts.export": "导出转诊统计", "referral.reminder.answer": "登记就诊提醒的答复",
 	"calendar.upload": "上传工作日历", "keys.rotate": "更换密钥",
