@@ -104,7 +104,7 @@ func TestExport(t *testing.T) {
 		if got := m.files("deleted"); !strings.Contains(got, `"DELETE","url":"Observation/gone"`) {
 			t.Errorf("deleted since: %s", got)
 		}
-		exported := dbtest.View(w.T, w.db, func(tx *db.Tx) ([]string, error) {
+		exported := dbtest.View(w.TB, w.db, func(tx *db.Tx) ([]string, error) {
 			return db.List(w.Context(), tx, db.Value[string], `SELECT DISTINCT patient FROM audit_leaf WHERE action = 'record.export' AND outcome = 'ok' ORDER BY patient`)
 		})
 		if strings.Join(exported, " ") != " p1 p2" {
@@ -152,7 +152,7 @@ func TestExportRefusals(t *testing.T) {
 		w.token = w.fresh("reader")
 		w.call("GET", m.what, "").is(404, "过期")
 		for table, n := range map[string]string{"files": `SELECT count(*) FROM bulk_part`, "patients": `SELECT count(*) FROM bulk_patient`} {
-			left := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) { return db.Count(w.Context(), tx, n) })
+			left := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) { return db.Count(w.Context(), tx, n) })
 			if left != 0 {
 				t.Errorf("%d %s are left", left, table)
 			}

@@ -30,7 +30,7 @@ import (
 // world is a server with one client of the hospital, which has to do with
 // patients p1 and p2 and not with p9.
 type world struct {
-	*testing.T
+	testing.TB
 	db       *db.DB
 	accounts *account.Service
 	server   *fhirapi.Server
@@ -46,10 +46,14 @@ func each(t *testing.T, fn func(w *world)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) { fn(start(t, d)) })
 }
 
-func start(t *testing.T, d *db.DB) *world {
+// start makes a world on d; on a SQLite database of its own when d is nil.
+func start(t testing.TB, d *db.DB) *world {
+	if d == nil {
+		d = dbtest.SQLite(t)
+	}
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
-	w := &world{T: t, db: d, accounts: &account.Service{DB: d, Keys: keys, Audit: log}}
+	w := &world{TB: t, db: d, accounts: &account.Service{DB: d, Keys: keys, Audit: log}}
 	w.server = &fhirapi.Server{DB: d, Store: &record.Store{DB: d, Keys: keys}, Accounts: w.accounts, Access: access.New(log), Audit: log, Queue: jobs.New(d)}
 	w.server.Bulk = &bulk.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
 	w.server.Bulk.Init()
@@ -337,7 +341,7 @@ func TestScopesAndRelations(t *testing.T) {
 	each(t, func(w *world) {
 		w.call("PUT", "/fhir/Observation/mine", observation("mine", "p1", "1-1", "2026-01-02")).is(201)
 		w.call("POST", "/fhir/Observation", observation("", "p9", "1-1", "2026-01-02")).is(403, "没有签约、转诊或就诊关系")
-		n := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) {
+		n := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) {
 			return db.Count(w.Context(), tx, `SELECT count(*) FROM record_resource WHERE patient = 'p9'`)
 		})
 		if n != 0 {
@@ -352,10 +356,10 @@ func TestScopesAndRelations(t *testing.T) {
 			t.Errorf("search finds %s", got)
 		}
 		w.call("GET", "/fhir/Observation/_history", "").is(200)
-		refused := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) {
+		refused := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) {
 			return db.Count(w.Context(), tx, `SELECT count(*) FROM audit_leaf WHERE outcome = 'refused' AND patient = 'p9'`)
 		})
-		seen := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) {
+		seen := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) {
 			return db.Count(w.Context(), tx, `SELECT count(*) FROM audit_leaf WHERE outcome = 'ok' AND patient = 'p1' AND action LIKE 'record.%'`)
 		})
 		if refused != 2 || seen != 3 {
@@ -413,7 +417,7 @@ func TestTransactions(t *testing.T) {
 }
 
 func (w *world) count() int64 {
-	return dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) {
+	return dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) {
 		return db.Count(w.Context(), tx, `SELECT count(*) FROM record_version`)
 	})
 }
@@ -430,7 +434,7 @@ func TestAPatientIsAStatementToTheMasterIndex(t *testing.T) {
 		if got := w.call("GET", "/fhir/Observation?patient="+again, "").is(200).ids(); got == "" {
 			t.Error("the other statement about the person does not find what hangs on the first")
 		}
-		n := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) { return db.Count(w.Context(), tx, `SELECT count(*) FROM patient`) })
+		n := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) { return db.Count(w.Context(), tx, `SELECT count(*) FROM patient`) })
 		if n != 1 {
 			t.Errorf("%d residents of one card", n)
 		}
@@ -442,4 +446,4 @@ func TestAPatientIsAStatementToTheMasterIndex(t *testing.T) {
 }
 
 // one is a world on SQLite, for what does not touch the engine.
-func one(t *testing.T) *world { return start(t, dbtest.SQLite(t)) }
+func one(t *testing.T) *world { return start(t, nil) }

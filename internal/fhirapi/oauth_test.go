@@ -23,7 +23,7 @@ import (
 // anybody else; tokens end with time and with the client.
 func TestTokens(t *testing.T) {
 	each(t, func(w *world) {
-		t, ctx := w.T, w.Context()
+		t, ctx := w.TB, w.Context()
 		key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)

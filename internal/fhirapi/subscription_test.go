@@ -112,7 +112,7 @@ func TestSubscription(t *testing.T) {
 		if all := strings.Join(got, " "); strings.Contains(all, "theirs") || strings.Contains(all, "miss") || !strings.Contains(all, "POST /bare") {
 			t.Errorf("told %q", got)
 		}
-		n := dbtest.View(w.T, w.db, func(tx *db.Tx) (int64, error) {
+		n := dbtest.View(w.TB, w.db, func(tx *db.Tx) (int64, error) {
 			return db.Count(w.Context(), tx, `SELECT count(*) FROM audit_leaf WHERE action = 'record.notify' AND patient = 'p1' AND object_id = 'hit'`)
 		})
 		if n != 1 {
