@@ -76,6 +76,7 @@ var ranks = [][]string{
 	{"chart/chartweb"},
 	{"visit/visitweb"},
 	{"fhirapi"},
+	{"fhirapi/fhirbench"},
 	{"home"},
 	// 8 wiring
 	{"app"},
@@ -85,7 +86,7 @@ var ranks = [][]string{
 // onlyIn lists imports that belong to some packages and no others.
 var onlyIn = map[string]func(pkg string) bool{
 	"net/http": func(p string) bool {
-		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || p == "fhirapi" || p == "subscription" || strings.HasSuffix(p, "web")
+		return p == "web" || p == "web/webtest" || p == "web/facetest" || p == "home" || p == "app" || p == "fhirapi" || p == "subscription" || p == "fhirapi/fhirbench" || strings.HasSuffix(p, "web")
 	},
 	"database/sql": func(p string) bool { return p == "db" || p == "db/dbtest" },
 	"os/exec":      func(p string) bool { return p == "db" },

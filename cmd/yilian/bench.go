@@ -13,9 +13,13 @@ import (
 	"yilian/internal/people"
 )
 
-const benchUsage = "用法：yilian bench patient|mpi [--n 人数] [--queries 次数] [--db FILE|postgres://…]；mpi 另有 [--learn FILE]"
+const benchUsage = "用法：yilian bench patient|mpi [--n 人数] [--queries 次数] [--db FILE|postgres://…]；mpi 另有 [--learn FILE]；" +
+	"yilian bench record [--n 资源数] [--seconds 每项秒数] [--db FILE|postgres://…]"
 
 func bench(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "record" {
+		return benchRecord(ctx, args[1:])
+	}
 	if len(args) == 0 || args[0] != "patient" && args[0] != "mpi" {
 		return errs.E(errs.Invalid, benchUsage)
 	}
