@@ -12,7 +12,6 @@ import (
 	"yilian/internal/alliance"
 	"yilian/internal/attribution"
 	"yilian/internal/audit"
-	"yilian/internal/bulk"
 	"yilian/internal/calendar"
 	"yilian/internal/calls"
 	"yilian/internal/certificate"
@@ -46,7 +45,6 @@ import (
 	"yilian/internal/referral"
 	"yilian/internal/referral/phoned"
 	"yilian/internal/schedule"
-	"yilian/internal/subscription"
 	"yilian/internal/visit"
 	"yilian/internal/web"
 	"yilian/profiles"
@@ -233,19 +231,7 @@ func (a *App) assemble() {
 	}
 	a.Charts = &chart.Service{DB: a.DB, Book: a.Book, Record: a.Record, Access: a.Access, Patients: a.Patients, CaseKinds: chartKinds, MayOpenCase: inChart}
 	a.Visits = &visit.Service{DB: a.DB, Keys: a.Keys, Book: a.Book, Access: a.Access, Audit: a.Audit, Patients: a.Patients, Encounters: a.Encounters, Record: a.Record}
-	exports := &bulk.Service{DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue}
-	exports.Init()
-	hooks := &subscription.Service{
-		DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Hosts: a.Config.FHIR.Hooks,
-	}
-	hooks.Init()
-	a.FHIR = &fhirapi.Server{
-		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Bulk: exports,
-	}
-	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
-	a.FHIR.Owners = map[string]fhirapi.Owner{
-		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals, "Subscription": fhirapi.Subscriptions{Service: hooks},
-	}
+	a.fhir()
 	a.project()
 	a.periodic()
 }

@@ -1,0 +1,24 @@
+package app
+
+import (
+	"yilian/internal/bulk"
+	"yilian/internal/fhirapi"
+	"yilian/internal/subscription"
+)
+
+// fhir builds the interface for other systems, with what stands behind it.
+func (a *App) fhir() {
+	exports := &bulk.Service{DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue}
+	exports.Init()
+	hooks := &subscription.Service{
+		DB: a.DB, Store: a.Record, Keys: a.Keys, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Hosts: a.Config.FHIR.Hooks,
+	}
+	hooks.Init()
+	a.FHIR = &fhirapi.Server{
+		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Bulk: exports,
+	}
+	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
+	a.FHIR.Owners = map[string]fhirapi.Owner{
+		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals, "Subscription": fhirapi.Subscriptions{Service: hooks},
+	}
+}
