@@ -35,7 +35,7 @@ type alliance struct {
 func eachAlliance(t *testing.T, fn func(a *alliance)) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := referraltest.New(t, d)
-		w := &world{T: t, db: d, accounts: &account.Service{DB: d, Keys: r.Keys, Audit: r.Audit}}
+		w := &world{TB: t, db: d, accounts: &account.Service{DB: d, Keys: r.Keys, Audit: r.Audit}}
 		store := &record.Store{DB: d, Keys: r.Keys}
 		store.Projectors = (&projection.Modules{Patients: r.Persons, Referrals: r.Service, Store: store}).Projectors()
 		store.Follow(r.Queue)
