@@ -127,7 +127,7 @@ func (a *App) routes() {
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)
 	auditweb.Routes(site, a.DB, a.Audit, a.Patients)
-	messageweb.Routes(site, a.Messages)
+	messageweb.Routes(site, a.Messages, referrals.Answers)
 	exchangeweb.Routes(site, a.Exchange)
 }
 

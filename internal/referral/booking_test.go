@@ -157,6 +157,87 @@ func TestEveryExitGivesPlacesBack(t *testing.T) {
 	})
 }
 
+// Each way out of a booking gives everything back, one test each: a refusal, a
+// redirection, a withdrawal, a cancellation, and time.
+func TestReleases(t *testing.T) {
+	for name, exit := range map[string]func(t *testing.T, w *referraltest.World, s *schedule.Service, c flow.Case){
+		"decline: not the right place after arrival": func(t *testing.T, w *referraltest.World, _ *schedule.Service, c flow.Case) {
+			w.Now = w.Reserved(c.ID).Appointments[0].Slot.Start
+			c, err := w.Service.Arrive(ctx, w.Desk, w.Ref(c), referral.Arrival{Code: w.Code(c), Name: w.Patients[0].Name})
+			must(t, err)
+			c, err = w.Service.Redirect(ctx, w.Specialist, w.Ref(c), elsewhereAgreed(w))
+			must(t, err)
+			_, err = w.Service.Decline(ctx, w.OtherCentre, w.Ref(c), referral.Decline{Reason: "no_capacity", Advice: "建议原院观察", SuggestedOrg: w.Hospital.ID})
+			must(t, err)
+		},
+		"redirect": func(t *testing.T, w *referraltest.World, _ *schedule.Service, c flow.Case) {
+			_, err := w.Service.Redirect(ctx, w.Centre, w.Ref(c), elsewhereAgreed(w))
+			must(t, err)
+		},
+		"withdraw": func(t *testing.T, w *referraltest.World, _ *schedule.Service, c flow.Case) {
+			c, err := w.Service.Defer(ctx, w.Centre, w.Ref(c), referral.Deferral{Reason: "no_bed", PromisedOn: "2026-03-06"})
+			must(t, err)
+			_, err = w.Service.Withdraw(ctx, w.Doctor, w.Ref(c), "patient_cancelled", "")
+			must(t, err)
+		},
+		"cancel": func(t *testing.T, w *referraltest.World, _ *schedule.Service, c flow.Case) {
+			_, err := w.Service.Cancel(ctx, w.Desk, w.Ref(c), "doctor_absent", "")
+			must(t, err)
+		},
+		"expiry": func(t *testing.T, w *referraltest.World, s *schedule.Service, c flow.Case) {
+			w.Now = w.Reserved(c.ID).Appointments[0].Slot.End.AddDate(0, 0, 3)
+			must(t, w.DB.Tx(ctx, func(tx *db.Tx) error { return s.Expire(ctx, tx) }))
+			must(t, w.Queue.Drain(ctx))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, d *db.DB) {
+				w := referraltest.New(t, d)
+				s := w.Booking(1, 1)
+				var c flow.Case
+				if name == "redirect" || name == "withdraw" { // these leave before a time is settled
+					c = waitingWithPlaces(t, w, s, 0)
+				} else {
+					c = booked(t, w, 0)
+				}
+				if places, beds := taken(t, w); places != 2 || beds != 1 {
+					t.Fatalf("before: %d places, %d beds", places, beds)
+				}
+				exit(t, w, s, c)
+				has := w.Reserved(c.ID)
+				for _, a := range has.Appointments {
+					if a.State.Live() {
+						t.Errorf("still booked: %+v", a)
+					}
+				}
+				if has.Bed != nil {
+					t.Errorf("the bed is kept: %+v", has.Bed)
+				}
+			})
+		})
+	}
+}
+
+// waitingWithPlaces is an accepted patient for whom the schedule keeps clinic,
+// exam and bed while he waits.
+func waitingWithPlaces(t *testing.T, w *referraltest.World, s *schedule.Service, i int) flow.Case {
+	t.Helper()
+	clinic, exams := w.Slots(tomorrow)
+	c := accepted(t, w, i)
+	must(t, w.DB.Tx(ctx, func(tx *db.Tx) error {
+		_, err := s.Book(ctx, tx, w.Centre, schedule.Booking{Case: c.ID, Patient: c.Patient, Subject: c.Subject, Org: w.Hospital.ID,
+			Priority: schedule.Priority{Urgency: "III", Referred: true}, Clinic: clinic[0].ID, Exams: []string{exams[0].ID},
+			Bed: &schedule.BedRequest{Department: w.Cardiology.ID, Kind: schedule.AnyBed, From: tomorrow}})
+		return err
+	}))
+	return c
+}
+
+// elsewhereAgreed is a place of the other hospital that has agreed.
+func elsewhereAgreed(w *referraltest.World) referral.Redirect {
+	return referral.Redirect{Service: w.OtherClinic.ID, Reason: "wrong_specialty", AgreedBy: "彭护士", AgreedHow: "phone"}
+}
+
 func TestArrivalUsesAndLeavingFreesTheBed(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		w := referraltest.New(t, d)

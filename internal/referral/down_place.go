@@ -292,7 +292,7 @@ func (s *Service) DownCandidates(ctx context.Context, actor access.Actor) (out [
 				c.Place, c.Near, c.Skilled = below[0].Org.Name, below[0].Contract || below[0].Home, below[0].Declared
 			}
 		}
-		return nil
+		return Listed(ctx, tx, s.Audit, actor, "下转候选名单", len(out))
 	})
 	return out, err
 }

@@ -1,10 +1,14 @@
 package referral_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"yilian/internal/access"
+	"yilian/internal/audit"
+	"yilian/internal/consent"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
@@ -148,4 +152,137 @@ func messages(t *testing.T, w *referraltest.World, c flow.Case) (list []message.
 	t.Helper()
 	must(t, w.DB.View(ctx, func(tx *db.Tx) (err error) { list, err = message.OfCase(ctx, tx, c.ID); return err }))
 	return list
+}
+
+// Issue 3, item 10: no message names a diagnosis, a department or what a
+// symptom is, whatever way a case goes.
+func TestMessagesContainNoDiagnosis(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		r := w.Rescue()
+		for i, s := range referral.Machine().States {
+			w.Register(w.Doctor, "罗长生", fmt.Sprintf("19%d0101", 40+i), 200+2*i)
+			if s.Terminal() {
+				if s.Name != referral.StateDiscarded {
+					w.To(len(w.Patients)-1, s.Name)
+				}
+				continue
+			}
+			standing(t, w, r, len(w.Patients)-1, s.Name)
+		}
+		w.DownTo(0, referral.StateInCare)
+		w.Now = w.Now.AddDate(0, 0, 3)
+		must(t, w.Queue.Drain(ctx))
+		must(t, d.View(ctx, func(tx *db.Tx) error {
+			texts, err := db.List(ctx, tx, db.Value[string], `SELECT body FROM message`)
+			if len(texts) < 40 {
+				t.Errorf("only %d messages", len(texts))
+			}
+			for _, text := range texts {
+				for _, word := range []string{"心绞痛", "I20", "胸", "心血管", "心内科", "神经", "冠脉", "支架", "阿司匹林", "高血压"} {
+					if strings.Contains(text, word) {
+						t.Errorf("%q says %s", text, word)
+					}
+				}
+			}
+			return err
+		}))
+	})
+}
+
+// A sensitive label is seen by who treats the patient and by nobody else, and
+// hides the diagnosis from lists of the others.
+func TestSensitiveLabelHidesFromTheWrongReader(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		c := w.To(0, referral.StateInCare)
+		must(t, w.Persons.SetLabel(ctx, w.Doctor, c.Patient, patient.MentalHealth, "既往诊断"))
+		for _, x := range []struct {
+			who  access.Actor
+			sees bool
+		}{{w.Doctor, true}, {w.Specialist, true}, {w.Centre, false}, {w.Desk, false}} {
+			page, err := w.Persons.Open(ctx, x.who, c.Patient, access.Look)
+			must(t, err)
+			if (len(page.Labels) > 0) != x.sees {
+				t.Errorf("%s: labels %v", x.who.Name, page.Labels)
+			}
+		}
+		if _, err := w.Persons.Open(ctx, w.Stranger, c.Patient, access.Look); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("a stranger: %v", err)
+		}
+		for _, x := range []struct {
+			who    access.Actor
+			hidden bool
+		}{{w.Centre, true}, {w.Desk, true}, {w.Doctor, false}, {w.Specialist, false}} {
+			list, err := w.Service.List(ctx, x.who, referral.Query{})
+			must(t, err)
+			if len(list.Items) != 1 || (list.Items[0].Diagnosis == "") != x.hidden {
+				t.Errorf("%s: the list shows %q", x.who.Name, list.Items[0].Diagnosis)
+			}
+		}
+	})
+}
+
+// PIPL 31: for a patient under fourteen the guardian signs, and nobody else.
+func TestAChildsGuardianSigns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		p, err := w.Persons.Register(ctx, w.Doctor, patient.Registration{
+			Name: "袁小宝", IDType: patient.IDCard, IDNumber: idcard.Make("431102", "20180606", 402), InsuranceKind: patient.Resident,
+			Guardian: patient.NewRelation{Name: "袁大勇", Kind: patient.RelationKinds()[0].Code, Phone: "13900007777"},
+		})
+		must(t, err)
+		f := w.Form(0)
+		f.Patient, f.Diagnosis, f.Indications = p.ID, "J18.900", []string{"general_ineffective"}
+		targets, err := w.Service.Targets(ctx, w.Doctor, referral.Need{Patient: p.ID, Diagnosis: f.Diagnosis, Urgency: f.Urgency})
+		must(t, err)
+		i := slices.IndexFunc(targets, func(x referral.Target) bool { return x.Org.ID == w.Hospital.ID && x.Problem == "" })
+		if i < 0 {
+			t.Fatal("nobody takes a child")
+		}
+		f.TargetService = targets[i].Service.ID
+		for _, signer := range []consent.Signer{consent.Self, consent.Authorized, consent.Head} {
+			f.Consent = &consent.Consent{Form: consent.Written, SignedBy: signer, SignerName: "袁大勇", Relation: patient.RelationKinds()[0].Code, Document: "W-1"}
+			if _, err := send(w, f); fields(err)["signed_by"] == "" {
+				t.Errorf("signed by %s: %v", signer, err)
+			}
+		}
+		f.Consent = &consent.Consent{Form: consent.Written, SignedBy: consent.Guardian}
+		if _, err := send(w, f); fields(err)["signer"] == "" || fields(err)["relation"] == "" {
+			t.Errorf("a guardian without name and relation: %v", err)
+		}
+		f.Consent = &consent.Consent{Form: consent.Written, SignedBy: consent.Guardian, SignerName: "袁大勇", Relation: patient.RelationKinds()[0].Code}
+		c, err := send(w, f)
+		must(t, err)
+		state(t, c, referral.StateSubmitted)
+		if m := view(t, w, w.Doctor, c).Messages; len(m) != 1 || !strings.HasSuffix(m[0].ToMasked, "7777") {
+			t.Errorf("the guardian is not told: %+v", m)
+		}
+	})
+}
+
+// A list with diagnoses that is opened is one leaf with the number of cases.
+func TestOpenedListsAreOneLeaf(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		w.To(0, referral.StateSubmitted)
+		w.To(1, referral.StateSubmitted)
+		w.InCare(2)
+		opened := func() (out []audit.Leaf) {
+			must(t, d.View(ctx, func(tx *db.Tx) (err error) {
+				out, err = audit.Search(ctx, tx, audit.Filter{Object: "referral.list"})
+				return err
+			}))
+			return out
+		}
+		if _, err := w.Service.List(ctx, w.OtherCentre, referral.Query{}); err != nil || len(opened()) != 0 {
+			t.Errorf("an empty list is no look: %v", err)
+		}
+		_, err := w.Service.List(ctx, w.Centre, referral.Query{})
+		must(t, err)
+		got := opened()
+		if len(got) != 1 || got[0].Detail != "转诊工作列表，3 例" || got[0].Actor.Account != w.Centre.Account || got[0].Patient != "" {
+			t.Fatalf("%+v", got)
+		}
+	})
 }

@@ -2,12 +2,14 @@ package referral
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/alliance"
+	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/consent"
 	"yilian/internal/db"
@@ -190,6 +192,7 @@ type Item struct {
 	Diagnosis   string // name; empty for who has no right to open the case
 	Contracted  bool
 	Phoned      bool // telephoned in (电话代录)
+	Hidden      bool // the patient bears a sensitive label; on lists Diagnosis is withheld from who gives no care
 	Appointed   time.Time
 	SubmittedAt time.Time
 }
@@ -225,10 +228,36 @@ func (s *Service) List(ctx context.Context, actor access.Actor, q Query) (Page, 
 		if out.Items, err = items(ctx, tx, ids); err != nil {
 			return err
 		}
-		out.Counts, err = worklistCounts(ctx, tx, actor.Org, q)
-		return err
+		discreet(out.Items, actor)
+		if out.Counts, err = worklistCounts(ctx, tx, actor.Org, q); err != nil {
+			return err
+		}
+		return Listed(ctx, tx, s.Audit, actor, "转诊工作列表", len(out.Items))
 	})
 	return out, err
+}
+
+// discreet withholds the diagnoses of patients with a sensitive label from roles
+// that give no direct care.
+func discreet(list []Item, actor access.Actor) {
+	sees := access.Allowed(access.Role(actor.Role), access.PatientLabels, access.Care)
+	for i := range list {
+		if list[i].Hidden = list[i].Hidden && !sees; list[i].Hidden {
+			list[i].Diagnosis, list[i].Emergency = "", ""
+		}
+	}
+}
+
+// Listed logs that a list with diagnoses was opened: one leaf that says how many
+// cases it showed, not one for each patient.
+func Listed(ctx context.Context, tx *db.Tx, log *audit.Log, actor access.Actor, title string, n int) error {
+	if n == 0 {
+		return nil
+	}
+	return log.Append(ctx, tx, audit.Leaf{
+		Actor: actor, Action: "referral.list", Object: "referral.list", ObjectID: actor.Org, Basis: string(access.BasisReferral),
+		Outcome: audit.OK, Detail: fmt.Sprintf("%s，%d 例", title, n),
+	})
 }
 
 // worklistWhere are the cases of an institution's worklist: as sender or
@@ -273,7 +302,8 @@ func items(ctx context.Context, tx *db.Tx, ids []string) ([]Item, error) {
 	}
 	query, args := db.Expand(`
 		SELECT r.id, r.direction, r.diagnosis_name, r.contracted, r.appointed_at, r.submitted_at, e.referral IS NOT NULL, COALESCE(e.lane, ''),
-			EXISTS (SELECT 1 FROM referral_phoned p WHERE p.referral = r.id)
+			EXISTS (SELECT 1 FROM referral_phoned p WHERE p.referral = r.id),
+			EXISTS (SELECT 1 FROM patient_label p WHERE p.patient_id IN (SELECT r.patient UNION ALL SELECT other FROM same_person WHERE patient = r.patient) AND p.voided_at IS NULL)
 		FROM referral r LEFT JOIN referral_emergency e ON e.referral = r.id WHERE r.id IN ($list)`, nil, ids)
 	type line struct {
 		id string
@@ -283,7 +313,7 @@ func items(ctx context.Context, tx *db.Tx, ids []string) ([]Item, error) {
 		var appointed, submitted db.Time
 		var emergency bool
 		var lane string
-		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted, &emergency, &lane, &l.Phoned)
+		err = scan(&l.id, &l.Direction, &l.Diagnosis, &l.Contracted, &appointed, &submitted, &emergency, &lane, &l.Phoned, &l.Hidden)
 		if emergency {
 			l.Emergency = "急诊 · " + rescue.Get(lane).Title
 		}

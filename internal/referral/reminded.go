@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/audit"
@@ -88,6 +89,67 @@ type Reminded struct {
 	Receipts map[string]reminder.Receipt // by case
 	Reasons  []policy.Code               // of not coming
 	Figures  reminder.Figures            // of the last 30 days
+}
+
+// Awaiting is a reminder that a resident may answer with one tap.
+type Awaiting struct {
+	Case     string
+	At       time.Time // of the appointment
+	Answered bool      // he has said that he comes
+}
+
+// AwaitingOf returns, by the id of the reminding message, which of a resident's
+// reminders stand: their appointment is still the one that was reminded of.
+func (s *Service) AwaitingOf(ctx context.Context, actor access.Actor) (map[string]Awaiting, error) {
+	if access.Role(actor.Role) != access.Resident || actor.Patient == "" {
+		return nil, nil
+	}
+	type row struct {
+		message string
+		Awaiting
+	}
+	out := map[string]Awaiting{}
+	err := s.DB.View(ctx, func(tx *db.Tx) error {
+		list, err := db.List(ctx, tx, func(scan db.Scan) (r row, err error) {
+			var at db.Time
+			err = scan(&r.message, &r.Case, &at, &r.Answered)
+			r.At = at.Time
+			return r, err
+		}, `
+			SELECT m.message, m.referral, m.appointed_at, COALESCE((SELECT a.answer FROM reminder_answer a
+				WHERE a.referral = m.referral AND a.appointed_at = m.appointed_at ORDER BY a.at DESC, a.id DESC LIMIT 1), '') = 'confirmed'
+			FROM reminder m JOIN referral r ON r.id = m.referral AND r.appointed_at = m.appointed_at JOIN flow_case c ON c.id = m.referral
+			WHERE c.state = 'arranged' AND m.appointed_at > $2 AND m.message <> ''
+			  AND r.patient IN (SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1)`, actor.Patient, db.At(tx.Now))
+		for _, r := range list {
+			out[r.message] = r.Awaiting
+		}
+		return err
+	})
+	return out, err
+}
+
+// ConfirmComing records that the patient himself says on his page that he will
+// come. Tapped twice, it stands once.
+func (s *Service) ConfirmComing(ctx context.Context, actor access.Actor, caseID, once string) error {
+	if access.Role(actor.Role) != access.Resident {
+		return errs.E(errs.Forbidden, "只有患者本人能在自己的页面上确认；电话或当面的答复请在到诊登记页登记")
+	}
+	return s.DB.Tx(ctx, func(tx *db.Tx) error {
+		w, err := s.open(ctx, tx, actor, Ref{ID: caseID}, access.FollowUp)
+		if err != nil {
+			return err
+		}
+		if w.c.State != StateArranged || !w.r.Arrangement.At.After(tx.Now) {
+			return errs.E(errs.Conflict, "这次就诊已更改或已过时间，不用再确认。有疑问请致电%s", w.c.To.OrgName)
+		}
+		fresh, err := reminder.Record(ctx, tx, s.Keys, actor, w.c.ID, w.r.Arrangement.At, reminder.Reply{Answer: reminder.Confirmed, How: reminder.OnPage, Once: once})
+		if err != nil || !fresh {
+			return err
+		}
+		return s.Audit.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "referral.reminder.confirm", Object: Kind, ObjectID: w.c.ID, Patient: w.c.Patient,
+			Outcome: audit.OK, Detail: "就诊提醒：患者在页面上确认会来"})
+	})
 }
 
 // figureDays is the span of the figures on the desk's page.

@@ -1,14 +1,17 @@
 package referral_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
+	"yilian/internal/message"
 	"yilian/internal/referral"
 	"yilian/internal/referral/referraltest"
 	"yilian/internal/reminder"
@@ -113,5 +116,49 @@ func TestWhatAnAnswerNeeds(t *testing.T) {
 		}
 		done := w.To(1, referral.StateArrived)
 		refused(t, w.Service.AnswerReminder(ctx, w.Desk, w.Ref(done), good), errs.Conflict, "待到诊")
+	})
+}
+
+// Issue 3, item 7: the patient answers his reminder with one tap; tapped twice it
+// stands once, and nobody else can tap for him.
+func TestThePatientConfirmsWithOneTap(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := referraltest.New(t, d)
+		c := remindedOf(t, w, 0)
+		self := access.Actor{Account: "resident-0", Name: "张桂兰", Role: string(access.Resident), Patient: c.Patient}
+		waits, err := w.Service.AwaitingOf(ctx, self)
+		must(t, err)
+		var told string
+		for id, a := range waits {
+			told = id
+			if a.Case != c.ID || a.Answered {
+				t.Errorf("%+v", a)
+			}
+		}
+		if len(waits) != 1 || !slices.ContainsFunc(view(t, w, w.Desk, c).Messages, func(m message.Message) bool { return m.ID == told }) {
+			t.Fatalf("%+v", waits)
+		}
+		other := self
+		other.Patient = w.Patients[1].ID
+		if err := w.Service.ConfirmComing(ctx, other, c.ID, "x"); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("another resident: %v", err)
+		}
+		if err := w.Service.ConfirmComing(ctx, w.Desk, c.ID, "y"); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("the desk taps for him: %v", err)
+		}
+		for range 2 {
+			must(t, w.Service.ConfirmComing(ctx, self, c.ID, "tap"))
+		}
+		got := receiptOf(t, w, c)
+		if got.Answer != reminder.Confirmed || got.How != reminder.OnPage || got.Text() != "患者确认会来" {
+			t.Errorf("%+v", got)
+		}
+		if waits, err = w.Service.AwaitingOf(ctx, self); err != nil || !waits[told].Answered {
+			t.Errorf("%+v, %v", waits, err)
+		}
+		w.Now = w.Now.AddDate(0, 0, 2)
+		if err := w.Service.ConfirmComing(ctx, self, c.ID, "late"); !errs.Is(err, errs.Conflict) {
+			t.Errorf("after the time: %v", err)
+		}
 	})
 }

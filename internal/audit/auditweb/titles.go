@@ -18,7 +18,7 @@ var objects = map[string]string{
 	"contract": "签约", "consent": "授权与同意", "organization": "机构", "department": "科室", "service": "诊疗服务",
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
-	"calls": "通话与交接", "certificate": "转诊证明", "referral.ledger": "转诊台账",
+	"calls": "通话与交接", "certificate": "转诊证明", "referral.ledger": "转诊台账", "referral.list": "转诊列表",
 	"charter": "章程", "governance": "医联体治理", "encounter": "就诊", "visit": "门诊登记", "disclosure": "紧急调阅复核", "exchange": "数据交换", "grid": "网格布局", "grid_layout": "网格布局", "index": "主索引", "record": "健康记录",
 	"audit": "审计", "contract_team": "签约团队", "appointment": "预约", "schedule": "号源模板", "bed": "床位", "rescue": "绿色通道", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
 }
@@ -63,7 +63,7 @@ var actions = map[string]string{
 	"record.export": "批量导出健康记录", "record.export.file": "下载批量导出的文件", "record.export.cancel": "取消批量导出",
 	"record.notify": "按订阅发送健康记录", "record.subscription": "订阅状态变化",
 	"referral.baseline.enter": "登记统计基数", "referral.baseline.confirm": "确认统计基数", "referral.baseline.void": "作废统计基数",
-	"referral.counts.export": "导出转诊统计", "referral.reminder.answer": "登记就诊提醒的答复",
+	"referral.counts.export": "导出转诊统计", "referral.reminder.answer": "登记就诊提醒的答复", "referral.reminder.confirm": "患者确认就诊",
 	"calendar.upload": "上传工作日历", "keys.rotate": "更换密钥",
 	"job.retry": "重新执行后台任务", "audit.search": "审计查询", "audit.read": "查看审计记录", "audit.verify": "校验审计链",
 	"referral.open": "新建转诊单", "referral.claim": "认领转诊单", "referral.overdue": "转诊超时提醒", "referral.reclock": "重新计算期限",
@@ -82,7 +82,7 @@ var actions = map[string]string{
 	"consult.decline": "退回咨询", "consult.elsewhere": "咨询另问他科", "consult.withdraw": "撤回咨询", "consult.convert": "咨询转为转诊",
 	"consult.convert_for": "按授权将咨询转为转诊", "consult.close": "咨询评价并结案", "consult.end": "结束咨询", "consult.death": "患者死亡结束咨询",
 	"consult.print":          "打印咨询答复单",
-	"referral.ledger.export": "导出转诊台账", "referral.file": "下载转诊档案", "referral.phoned.enter": "电话代录转诊", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
+	"referral.ledger.export": "导出转诊台账", "referral.list": "打开转诊列表", "referral.file": "下载转诊档案", "referral.phoned.enter": "电话代录转诊", "calls.handover": "写交班", "calls.takeover": "接班", "calls.test": "测试转诊电话",
 	"certificate.issue": "开具转诊证明", "certificate.void": "作废转诊证明", "certificate.print": "打印转诊证明",
 }
 

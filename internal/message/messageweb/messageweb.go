@@ -3,9 +3,12 @@
 package messageweb
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/a-h/templ"
 
 	"yilian/internal/access"
 	"yilian/internal/errs"
@@ -13,11 +16,18 @@ import (
 	"yilian/internal/web"
 )
 
-type handlers struct{ svc *message.Service }
+// Answers adds, under messages of a resident that want an answer, the part with
+// which he gives it, by the id of the message.
+type Answers func(ctx context.Context, actor access.Actor) (map[string]templ.Component, error)
 
-// Routes registers the pages of messages and notices.
-func Routes(site *web.Site, svc *message.Service) {
-	h := handlers{svc}
+type handlers struct {
+	svc     *message.Service
+	answers Answers
+}
+
+// Routes registers the pages of messages and notices. answers may be nil.
+func Routes(site *web.Site, svc *message.Service, answers Answers) {
+	h := handlers{svc, answers}
 	site.Handle("GET /messages", h.messages)
 	site.Handle("POST /messages/{id}/resend", h.resend)
 	site.Handle("GET /notices", h.notices)
@@ -59,6 +69,7 @@ type messagesView struct {
 	Patient  string
 	Case     string
 	Resident bool
+	Answers  map[string]templ.Component // of a resident, by message
 	Turn     turn
 }
 
@@ -88,6 +99,11 @@ func (h handlers) messages(w http.ResponseWriter, r *http.Request) error {
 	var more bool
 	if v.List, more, err = h.svc.List(r.Context(), a, f); err != nil {
 		return err
+	}
+	if v.Resident && h.answers != nil {
+		if v.Answers, err = h.answers(r.Context(), a); err != nil {
+			return err
+		}
 	}
 	v.Turn = newTurn(r, more)
 	return web.Render(w, r, http.StatusOK, messagesPage(v))

@@ -38,7 +38,7 @@ func setup(t *testing.T) *fixture {
 	f := &fixture{Face: facetest.New(t, d, access.Actor{}), q: jobs.New(d), fail: &failing{}}
 	f.q.Log = slog.New(slog.DiscardHandler)
 	f.svc = message.New(d, keys, audit.New(d, keys), f.q, f.fail, message.Options{})
-	Routes(f.Site, f.svc)
+	Routes(f.Site, f.svc, nil)
 	return f
 }
 

@@ -37,7 +37,7 @@ type Titles func(outcome string) string
 // says so.
 func Export(ctx context.Context, d *db.DB, log *audit.Log, actor access.Actor, s Scope, titles Titles, w io.Writer) error {
 	s.Limit, s.Offset = ExportLimit, 0
-	page, err := Read(ctx, d, actor, s)
+	page, err := Read(ctx, d, log, actor, s)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"yilian/internal/access"
+	"yilian/internal/audit"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
@@ -96,8 +97,9 @@ type Page struct {
 	Now   time.Time
 }
 
-// Read returns a page of the ledger of the actor's institution.
-func Read(ctx context.Context, d *db.DB, actor access.Actor, s Scope) (Page, error) {
+// Read returns a page of the ledger of the actor's institution; that it was
+// opened is one leaf in the log.
+func Read(ctx context.Context, d *db.DB, log *audit.Log, actor access.Actor, s Scope) (Page, error) {
 	if err := access.Require(actor, access.ReferralRead, access.Own); err != nil {
 		return Page{}, err
 	}
@@ -113,8 +115,10 @@ func Read(ctx context.Context, d *db.DB, actor access.Actor, s Scope) (Page, err
 		if out.Total, err = db.Count(ctx, tx, `SELECT count(*) FROM referral r JOIN flow_case c ON c.id = r.id WHERE `+where, s.args(actor)...); err != nil {
 			return err
 		}
-		out.Lines, err = lines(ctx, tx, actor, s)
-		return err
+		if out.Lines, err = lines(ctx, tx, actor, s); err != nil {
+			return err
+		}
+		return referral.Listed(ctx, tx, log, actor, "转诊台账", len(out.Lines))
 	})
 	return out, err
 }

@@ -23,7 +23,7 @@ import (
 
 func read(t *testing.T, w *referraltest.World, actor access.Actor, s ledger.Scope) ledger.Page {
 	t.Helper()
-	p, err := ledger.Read(t.Context(), w.DB, actor, s)
+	p, err := ledger.Read(t.Context(), w.DB, w.Audit, actor, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestLedgerShowsBothSidesTheirLines(t *testing.T) {
 		if m := read(t, w, w.Centre, ledger.Scope{}).Lines[0].Marks(); m != "电话代录" {
 			t.Errorf("marks %q", m)
 		}
-		if _, err := ledger.Read(t.Context(), d, w.Bureau, ledger.Scope{}); !errs.Is(err, errs.Forbidden) {
+		if _, err := ledger.Read(t.Context(), d, w.Audit, w.Bureau, ledger.Scope{}); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("a bureau sees no persons: %v", err)
 		}
 	})

@@ -62,7 +62,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
 		return web.Render(w, r, http.StatusOK, countsPage(t))
 	}
 	t.Scope.Limit, t.Scope.Offset = pageSize, (t.Number-1)*pageSize
-	if t.Page, err = ledger.Read(r.Context(), p.Service.DB, actor, t.Scope); err != nil {
+	if t.Page, err = ledger.Read(r.Context(), p.Service.DB, p.Service.Audit, actor, t.Scope); err != nil {
 		return err
 	}
 	if t.Outcomes, err = p.outcomes(r, actor); err != nil {

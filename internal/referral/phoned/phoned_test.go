@@ -96,7 +96,7 @@ func TestTelephonedReferralIsConfirmed(t *testing.T) {
 		if len(page.Items) != 1 || !page.Items[0].Phoned {
 			t.Errorf("not marked in the list: %+v", page.Items)
 		}
-		book, err := ledger.Read(t.Context(), w.DB, w.Centre, ledger.Scope{})
+		book, err := ledger.Read(t.Context(), w.DB, w.Audit, w.Centre, ledger.Scope{})
 		must(t, err)
 		if len(book.Lines) != 1 || book.Lines[0].Marks() != "电话代录" {
 			t.Errorf("ledger %+v", book.Lines)

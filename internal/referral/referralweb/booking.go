@@ -81,7 +81,7 @@ func offerExams(ctx context.Context, tx *db.Tx, f *form, o referral.Openings) er
 		}
 	}
 	free := slices.DeleteFunc(o.Exams, func(x schedule.Free) bool { return clinic.Meets(x.Slot) })
-	for _, x := range fewExams(free) {
+	for _, x := range fewExams(apart(free, f.Values["exams"]), f.Values["exams"]) {
 		f.Offers.Exams = append(f.Offers.Exams, web.Option{Value: x.Slot.ID, Text: x.Slot.Title + " " + schedule.When(x.Slot.Start), Note: fmt.Sprintf("余 %d", x.Left)})
 	}
 	return nil
@@ -154,19 +154,44 @@ func few(list []schedule.Free) []schedule.Free {
 	return out
 }
 
-// fewExams are the first places of each exam on each of its first three days.
-func fewExams(list []schedule.Free) []schedule.Free {
-	const days = 3
-	seen, of := map[string]bool{}, map[string]int{}
-	var out []schedule.Free
+// apart leaves out what is at the time of an exam that is chosen already: nobody
+// has two at once.
+func apart(list []schedule.Free, chosen []string) []schedule.Free {
+	var taken []schedule.Slot
 	for _, x := range list {
-		exam := x.Slot.Service + x.Slot.Title
-		if key := exam + string(x.Slot.Day); !seen[key] && of[exam] < days {
-			seen[key] = true
-			of[exam]++
-			out = append(out, x)
+		if slices.Contains(chosen, x.Slot.ID) {
+			taken = append(taken, x.Slot)
 		}
 	}
+	return slices.DeleteFunc(slices.Clone(list), func(x schedule.Free) bool {
+		return !slices.Contains(chosen, x.Slot.ID) && slices.ContainsFunc(taken, func(t schedule.Slot) bool { return t.Meets(x.Slot) })
+	})
+}
+
+// fewExams are the first places of each exam on each of its first three days,
+// and what is chosen already. As long as another time is free, exams are offered
+// at times that go together.
+func fewExams(list []schedule.Free, chosen []string) []schedule.Free {
+	const days = 3
+	var out []schedule.Free
+	seen, of := map[string]bool{}, map[string]int{}
+	take := func(fits func(x schedule.Free, exam string) bool) {
+		for _, x := range list {
+			exam := x.Slot.Service + x.Slot.Title
+			key := exam + string(x.Slot.Day)
+			if slices.Contains(chosen, x.Slot.ID) || !seen[key] && of[exam] < days && fits(x, exam) {
+				if !slices.ContainsFunc(out, func(y schedule.Free) bool { return y.Slot.ID == x.Slot.ID }) {
+					out = append(out, x)
+				}
+				seen[key] = true
+				of[exam]++
+			}
+		}
+	}
+	take(func(x schedule.Free, exam string) bool {
+		return !slices.ContainsFunc(out, func(y schedule.Free) bool { return y.Slot.Service+y.Slot.Title != exam && y.Slot.Meets(x.Slot) })
+	})
+	take(func(_ schedule.Free, exam string) bool { return of[exam] == 0 }) // better at the same time than not at all
 	slices.SortStableFunc(out, func(a, b schedule.Free) int { return strings.Compare(a.Slot.Title, b.Slot.Title) })
 	return out
 }

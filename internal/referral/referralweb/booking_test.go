@@ -90,6 +90,58 @@ func TestExamsBesideTheClinic(t *testing.T) {
 	})
 }
 
+// TestExamsThatGoTogether: two exams are offered at times that a patient can keep
+// both; once one is ticked, nothing at its time is offered.
+func TestExamsThatGoTogether(t *testing.T) {
+	each(t, func(f *fixture) {
+		w := f.w
+		s := w.Booking(2, 1)
+		_, exams := w.Slots("2026-03-03")
+		same := schedule.Schedule{ // at the times of the other exam
+			Department: exams[0].Department, Kind: schedule.Exam, Name: "心电图", From: "10:00", To: "11:00", Capacity: 2, Minutes: 20,
+			Weekdays: []time.Weekday{time.Tuesday}, ValidFrom: "2026-01-01", Active: true,
+		}
+		if err := w.DB.Tx(context.Background(), func(tx *db.Tx) error {
+			_, err := s.SaveTx(context.Background(), tx, audit.Program("test"), same)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		c := w.To(0, referral.StateSubmitted)
+		f.as(w.Centre)
+		f.do(200, c, "accept")
+		all := func(body string) (out []schedule.Slot) {
+			_, list := w.Slots("2026-03-03")
+			for _, x := range list {
+				if strings.Contains(body, `value="`+x.ID+`"`) {
+					out = append(out, x)
+				}
+			}
+			return out
+		}
+		form := f.get(200, "/referrals/"+c.ID+"/arrange")
+		offered := all(form)
+		if len(offered) < 2 {
+			t.Fatalf("%d exams are offered", len(offered))
+		}
+		for i, a := range offered {
+			for _, b := range offered[i+1:] {
+				if a.Title != b.Title && a.Meets(b) {
+					t.Errorf("%s and %s are offered at %s", a.Title, b.Title, a.Start)
+				}
+			}
+		}
+		first := offered[0]
+		part := f.get(200, "/referrals/"+c.ID+"/exams?slot=&exams="+first.ID)
+		f.has(part, `value="`+first.ID+`" checked`)
+		for _, x := range all(part) {
+			if x.ID != first.ID && first.Meets(x) {
+				t.Errorf("%s is offered at the time of what is ticked", x.Title)
+			}
+		}
+	})
+}
+
 // examAt finds the exam that begins with a clinic.
 func examAt(_, exams []schedule.Slot) func(title string, with schedule.Slot) string {
 	return func(title string, with schedule.Slot) string {

@@ -1,8 +1,11 @@
 package referralweb
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+
+	"github.com/a-h/templ"
 
 	"yilian/internal/access"
 	"yilian/internal/errs"
@@ -93,4 +96,27 @@ func receiptText(r reminder.Receipt) string {
 		text += "。" + r.Note
 	}
 	return text
+}
+
+// Answers are the taps under a resident's messages that remind him of an
+// appointment.
+func (p *Pages) Answers(ctx context.Context, actor access.Actor) (map[string]templ.Component, error) {
+	list, err := p.Service.AwaitingOf(ctx, actor)
+	out := make(map[string]templ.Component, len(list))
+	for id, a := range list {
+		out[id] = comingPart(a)
+	}
+	return out, err
+}
+
+// coming takes the tap.
+func (p *Pages) coming(w http.ResponseWriter, r *http.Request) error {
+	if err := web.ParseForm(r); err != nil {
+		return err
+	}
+	if err := p.Service.ConfirmComing(r.Context(), access.ActorOf(r.Context()), r.PathValue("id"), web.OnceToken(r)); err != nil {
+		return err
+	}
+	web.Flash(w, r, web.Good, "已告诉医院您会按时来")
+	return web.Redirect(w, r, "/messages")
 }

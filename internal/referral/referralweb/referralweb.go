@@ -54,6 +54,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("POST /desk/find", p.find)
 	site.Handle("POST /desk/{id}", p.register)
 	site.Handle("POST /desk/{id}/reminder", p.remindedAnswer)
+	site.Handle("POST /reminders/{id}/confirm", p.coming)
 	site.Handle("GET /overview", p.overview)
 	rights := func(list ...access.Right) (out []string) {
 		for _, r := range list {

@@ -279,3 +279,11 @@ func joinText(a, b string) string {
 func phoned(timeline []flow.Event) bool {
 	return slices.ContainsFunc(timeline, func(e flow.Event) bool { return e.ActionTitle == referral.PhonedIn })
 }
+
+// diagnosisOf is what a list shows of the disease.
+func diagnosisOf(i referral.Item) string {
+	if i.Hidden {
+		return "（敏感，已隐藏）"
+	}
+	return firstOf(i.Diagnosis, i.Emergency)
+}
