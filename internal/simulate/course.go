@@ -66,6 +66,9 @@ func (s *simulation) live(ctx context.Context) error {
 	if err := l.advise(ctx); err != nil {
 		return err
 	}
+	if err := l.office(ctx); err != nil {
+		return err
+	}
 	// What happened before yesterday has been read.
 	l.plan(s.now.Add(-20*time.Hour), l.read)
 	return l.run(ctx)

@@ -83,7 +83,13 @@ func (c *course) arrange(ctx context.Context) error {
 	if err := c.took(c.app.Referrals.Arrange(ctx, nurse, c.ref(), a)); err != nil {
 		return err
 	}
+	if err := c.certify(ctx); err != nil {
+		return err
+	}
 	if c.stop == c.c.State {
+		if c.rng.chance(60) {
+			c.plan(c.clock().Add(c.rng.between(20, 60)), c.answered)
+		}
 		return nil
 	}
 	switch {
