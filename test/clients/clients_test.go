@@ -83,8 +83,15 @@ func (s site) token(t *testing.T) string {
 func node(t *testing.T, script string, args ...string) string {
 	t.Helper()
 	packages := os.Getenv("TEST_FHIR_PACKAGES")
-	if packages == "" {
-		t.Fatal("TEST_FHIR_PACKAGES is not set: run `make test`, or install the packages of scripts/test.sh into a folder and name it")
+	if packages == "" { // where scripts/test.sh puts them
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = filepath.Join(cache, "yilian", "npm")
+	}
+	if _, err := os.Stat(filepath.Join(packages, "node_modules", "fhir-kit-client")); err != nil {
+		t.Fatalf("the npm packages of scripts/test.sh are not in %s: run `make test` once, or name their folder by TEST_FHIR_PACKAGES", packages)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -296,6 +296,9 @@ func (x *exchangeWorld) send(prefix string) {
 			return "", false
 		}
 		m, err := hl7.Parse(answer)
+		if bytes.Contains(answer, []byte("^^207&")) { // application internal error: not kept, the sender is to send again
+			return "", false
+		}
 		if err != nil || m.Segment("MSA").Str(1) != "AA" {
 			x.Errorf("%s: %q %v", name, answer, err)
 		}
