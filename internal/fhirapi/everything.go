@@ -10,6 +10,7 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/db"
+	tape "yilian/internal/fhir/json"
 	"yilian/internal/fhir/search"
 	"yilian/internal/fhir/spec"
 	"yilian/internal/record"
@@ -77,18 +78,52 @@ func (s *Server) everything(ctx context.Context, tx *db.Tx, me who, q request) (
 // context adds what a record refers to and what belongs to nobody: institutions,
 // places, people, medicines.
 func (s *Server) context(ctx context.Context, tx *db.Tx, me who, b *bundle, shown []record.Resource, base string) error {
-	extra, err := s.Store.Included(ctx, tx, shown, search.Include{Source: "*"}, record.Options{Allow: s.allow(me)})
+	seen := make(map[record.Key]bool, len(shown))
+	for i := range shown {
+		seen[shown[i].Key] = true
+	}
+	var keys []record.Key
+	for i := range shown {
+		for _, k := range references(shown[i].Body) {
+			if !seen[k] && me.scopes.Allow(k.Type, smart.Read) {
+				seen[k] = true
+				keys = append(keys, k)
+			}
+		}
+	}
+	extra, err := s.Store.Resources(ctx, tx, keys, s.allow(me))
 	if err != nil {
 		return err
 	}
 	for i := range extra {
-		if r := &extra[i]; r.Patient == "" && me.scopes.Allow(r.Type, smart.Read) {
-			if err := b.resource(r, base, "include", view{}); err != nil {
+		if extra[i].Patient == "" {
+			if err := b.resource(&extra[i], base, "include", view{}); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// references are the resources of this server that a resource names.
+func references(body []byte) []record.Key {
+	doc, err := tape.Parse(body)
+	if err != nil {
+		return nil // what is stored was parsed once
+	}
+	defer doc.Release()
+	var out []record.Key
+	for i := 1; i < doc.Root().End(); i++ {
+		n := doc.At(i)
+		if n.Kind() != tape.String || n.Name() != "reference" {
+			continue
+		}
+		kind, id, ok := strings.Cut(n.Text(), "/")
+		if ok && record.ValidID(id) && spec.IsResource(kind) {
+			out = append(out, record.Key{Type: strings.Clone(kind), ID: strings.Clone(id)})
+		}
+	}
+	return out
 }
 
 func everythingParams(q request) (limit int, since int64, types []string, err error) {

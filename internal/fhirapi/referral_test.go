@@ -123,15 +123,15 @@ func (a *alliance) cases() (list []flow.Case) {
 }
 
 // bundleAnswer is what a transaction was answered with: the two resources.
-func (x answer) written() (request, task string) {
-	x.Helper()
+func (a answer) written() (request, task string) {
+	a.Helper()
 	var b struct {
 		Entry []struct {
 			Resource struct{ ResourceType, ID string }
 		}
 	}
-	if err := json.Unmarshal(x.body, &b); err != nil || len(b.Entry) != 2 {
-		x.Fatalf("%s: %v %s", x.what, err, x.body)
+	if err := json.Unmarshal(a.body, &b); err != nil || len(b.Entry) != 2 {
+		a.Fatalf("%s: %v %s", a.what, err, a.body)
 	}
 	return b.Entry[1].Resource.ID, b.Entry[0].Resource.ID
 }
@@ -360,15 +360,15 @@ func sameAsRendered(t *testing.T, s *record.Store, id string) (n int) {
 }
 
 // says asks for a sentence in the outcome.
-func (x answer) says(text string) answer {
-	x.Helper()
+func (a answer) says(text string) answer {
+	a.Helper()
 	var o struct {
 		Issue []struct{ Details struct{ Text string } }
 	}
-	if err := json.Unmarshal(x.body, &o); err != nil || !slices.ContainsFunc(o.Issue, func(i struct{ Details struct{ Text string } }) bool {
+	if err := json.Unmarshal(a.body, &o); err != nil || !slices.ContainsFunc(o.Issue, func(i struct{ Details struct{ Text string } }) bool {
 		return strings.Contains(i.Details.Text, text)
 	}) {
-		x.Errorf("%s does not say %q: %s", x.what, text, x.body)
+		a.Errorf("%s does not say %q: %s", a.what, text, a.body)
 	}
-	return x
+	return a
 }

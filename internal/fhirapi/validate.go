@@ -100,13 +100,12 @@ func (q *request) question() (question, error) {
 }
 
 func (ask question) check(me who, kind, id string) error {
-	needs := smart.Read
+	var needs smart.Interaction
 	switch ask.mode {
 	case "", modeProfile:
 		if !me.scopes.Allow(kind, smart.Read) && !me.scopes.Allow(kind, smart.Create) && !me.scopes.Allow(kind, smart.Update) {
 			return me.may(kind, smart.Read)
 		}
-		needs = 0
 	case modeCreate:
 		needs = smart.Create
 	case modeUpdate:

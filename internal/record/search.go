@@ -192,6 +192,11 @@ func (s *Store) Included(ctx context.Context, tx *db.Tx, from []Resource, inc se
 	return s.byKeys(ctx, tx, keys, o.Allow)
 }
 
+// Resources reads those that are live and may be seen, each once.
+func (s *Store) Resources(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) ([]Resource, error) {
+	return s.byKeys(ctx, tx, keys, allow)
+}
+
 // byKeys reads live resources that may be seen, each once.
 func (s *Store) byKeys(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) ([]Resource, error) {
 	ids := map[string][]string{}

@@ -107,12 +107,12 @@ func read(root tape.Node, now time.Time) (Subscription, error) {
 }
 
 // query is the search of the subscription, about one resource when id is not "".
-func (s Subscription) query(id string, now time.Time) (*search.Query, error) {
-	text := s.Criteria
+func (x Subscription) query(id string, now time.Time) (*search.Query, error) {
+	text := x.Criteria
 	if id != "" {
 		text = strings.TrimPrefix(text+"&_id="+url.QueryEscape(id), "&")
 	}
-	q, err := search.ParseQuery(s.Type, text, search.Options{Strict: true, Now: now.UnixMilli()})
+	q, err := search.ParseQuery(x.Type, text, search.Options{Strict: true, Now: now.UnixMilli()})
 	if err != nil {
 		return nil, err
 	}
