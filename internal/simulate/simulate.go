@@ -172,6 +172,9 @@ func (s *simulation) fill(ctx context.Context) error {
 	if err := s.baselines(ctx); err != nil {
 		return fmt.Errorf("demo baselines: %w", err)
 	}
+	if err := s.charts(ctx); err != nil {
+		return fmt.Errorf("demo records: %w", err)
+	}
 	if err := s.plan(ctx); err != nil {
 		return fmt.Errorf("demo layout: %w", err)
 	}
