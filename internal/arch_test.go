@@ -46,6 +46,7 @@ var ranks = [][]string{
 	{"patient/index"},
 	{"bulk"},
 	{"subscription"},
+	{"disclosure"},
 	// 3 alliance
 	{"exemption"},
 	{"alliance", "grid/partition"},
@@ -75,6 +76,7 @@ var ranks = [][]string{
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
 	{"chart/chartweb"},
 	{"visit/visitweb"},
+	{"disclosure/disclosureweb"},
 	{"fhirapi"},
 	{"fhirapi/fhirbench"},
 	{"home"},

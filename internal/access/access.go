@@ -235,6 +235,12 @@ func (c *Control) BreakGlass(ctx context.Context, tx *db.Tx, actor Actor, patien
 	})
 }
 
+// LastBreak is the id of the opening that the actor has made last.
+func LastBreak(ctx context.Context, tx *db.Tx, actor Actor, patient string) (string, error) {
+	return db.Get(ctx, tx, "这次紧急调阅", db.Value[string], `SELECT id FROM care_break WHERE patient = $1 AND account = $2 ORDER BY at DESC, id DESC LIMIT 1`,
+		patient, actor.Account)
+}
+
 // Guard records that a guardian answers for a patient, so that he may see and
 // sign; to zero means until ended.
 func Guard(ctx context.Context, tx *db.Tx, patient, guardian string, to time.Time) error {

@@ -28,3 +28,12 @@ func WithRole(ctx context.Context, tx *db.Tx, role access.Role) ([]string, error
 		  AND p.valid_from <= $2 AND (p.valid_to = '' OR p.valid_to >= $2)
 		ORDER BY p.account`, string(role), string(today(tx)))
 }
+
+// Orgs returns the institutions at which somebody holds an active post of the role.
+func Orgs(ctx context.Context, tx *db.Tx, role access.Role) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `
+		SELECT DISTINCT p.org FROM account_post p JOIN account a ON a.id = p.account
+		WHERE p.role = $1 AND p.org IS NOT NULL AND p.org <> '' AND p.state = 'active' AND a.state = 'active'
+		  AND p.valid_from <= $2 AND (p.valid_to = '' OR p.valid_to >= $2)
+		ORDER BY p.org`, string(role), string(today(tx)))
+}

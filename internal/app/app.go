@@ -21,6 +21,7 @@ import (
 	"yilian/internal/contract"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
+	"yilian/internal/disclosure"
 	"yilian/internal/encounter"
 	"yilian/internal/errs"
 	"yilian/internal/exchange"
@@ -93,6 +94,7 @@ type App struct {
 	Exchange      *exchange.Service
 	Charts        *chart.Service
 	Visits        *visit.Service
+	Disclosures   *disclosure.Service
 	Site          *web.Site
 
 	mllp *exchange.Listener // nil: not configured
@@ -159,7 +161,7 @@ func (a *App) prepare(ctx context.Context) error {
 	if err := a.Phoned.Init(); err != nil {
 		return err
 	}
-	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init, a.GridReports.Init} {
+	for _, init := range []func() error{a.Exemptions.Init, a.Governance.Init, a.Filings.Init, a.GridReports.Init, a.Disclosures.Init} {
 		if err := init(); err != nil {
 			return err
 		}
@@ -190,6 +192,7 @@ func (a *App) assemble() {
 	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
+	a.Disclosures = &disclosure.Service{DB: a.DB, Flow: a.Flow, Audit: a.Audit}
 	a.Exemptions = &exemption.Service{DB: a.DB, Flow: a.Flow, Book: a.Book}
 	a.Grids = &grid.Service{DB: a.DB, Log: a.Audit, Policy: a.Book}
 	a.Charters = &charter.Service{DB: a.DB, Log: a.Audit, Alliances: a.Alliances}
@@ -197,7 +200,7 @@ func (a *App) assemble() {
 	a.Filings = &filing.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Calendar: a.Calendar, Queue: a.Queue, Alliances: a.Alliances}
 	a.GridReports = &report.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Grids: a.Grids}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}
-	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: glassBroken}
+	a.Patients = &patient.Service{DB: a.DB, Keys: a.Keys, Access: a.Access, Audit: a.Audit, Broken: a.glassBroken}
 	a.Index = &index.Service{DB: a.DB, Patients: a.Patients, Access: a.Access, Audit: a.Audit}
 	a.Accounts = &account.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Directory: accountDirectory(),

@@ -10,10 +10,13 @@ import (
 	"yilian/internal/message"
 )
 
-// glassBroken tells every privacy officer and auditor that somebody has opened
+// glassBroken opens the review of the privacy officer and tells every privacy officer and auditor that somebody has opened
 // a record without a relation of care, and why. The patient is named in the
 // audit log only.
-func glassBroken(ctx context.Context, tx *db.Tx, actor access.Actor, _, reason string) error {
+func (a *App) glassBroken(ctx context.Context, tx *db.Tx, actor access.Actor, patientID, reason string) error {
+	if _, err := a.Disclosures.OpenTx(ctx, tx, actor, patientID, reason); err != nil {
+		return err
+	}
 	text := fmt.Sprintf("紧急调阅：%s（%s）调阅了一份没有诊疗关系的患者档案，原因：%s", actor.Name, actor.OrgName, reason)
 	for _, role := range []access.Role{access.PrivacyOfficer, access.Auditor} {
 		watchers, err := account.WithRole(ctx, tx, role)

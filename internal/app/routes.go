@@ -21,6 +21,8 @@ import (
 	"yilian/internal/consult/consultweb"
 	"yilian/internal/contract/contractweb"
 	"yilian/internal/db"
+	"yilian/internal/disclosure"
+	"yilian/internal/disclosure/disclosureweb"
 	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/exemption"
 	"yilian/internal/fhirapi"
@@ -62,6 +64,7 @@ var caseKinds = map[string]home.Kind{
 	report.Kind:           {Path: gridweb.ReportPath, Topic: "alliance"},
 	exemption.CaseKind:    {Path: "/exemptions", Topic: "alliance"},
 	filing.Kind:           {Path: "/filings", Topic: "alliance"},
+	disclosure.Kind:       {Path: disclosureweb.Path, Topic: "disclosure"},
 	governance.TermKind:   {Path: "/terms", Topic: "alliance"},
 }
 
@@ -113,6 +116,7 @@ func (a *App) routes() {
 	visitweb.Routes(site, &visitweb.Pages{Service: a.Visits, Charts: a.Charts, Measured: a.entered})
 	chartweb.Routes(site, charts)
 	patientweb.Routes(site, a.Patients, charts.Summary, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))
+	disclosureweb.Routes(site, &disclosureweb.Pages{Service: a.Disclosures})
 	contractweb.Routes(site, a.Contracts)
 	organizationweb.Routes(site, a.Organizations)
 	practitionerweb.Routes(site, a.Practitioners)

@@ -71,11 +71,12 @@ var allergens = [][2]string{{"青霉素", "皮疹、瘙痒"}, {"头孢曲松", "
 
 // charts writes what institutions have sent about some of the residents.
 func (s *simulation) charts(ctx context.Context) error {
+	about := s.folk.adult(s.folk.byCentre[shuikou], calendar.DateOf(s.now)).ID
 	c := &sender{simulation: s, drafts: map[int][]record.Draft{}, months: 6}
 	for _, centre := range s.staff.centres() {
 		n := 0
 		for _, e := range s.folk.byCentre[centre] {
-			if age := patient.AgeOn(e.BirthDate, calendar.DateOf(s.now)); age >= 48 && age < 88 && n < charted {
+			if age := patient.AgeOn(e.BirthDate, calendar.DateOf(s.now)); age >= 48 && age < 88 && n < charted && e.ID != about {
 				c.elder(e, s.staff.orgs[centre].ID, n)
 				n++
 			}

@@ -34,7 +34,7 @@ var actions = map[string]string{
 	"account.post.grant": "添加岗位", "account.post.end": "结束岗位", "account.post.approve": "批准管理员岗位", "account.post.refuse": "不批准管理员岗位",
 	"client.create": "新建系统客户端", "client.start": "启用系统客户端", "client.stop": "停用系统客户端", "client.check": "系统客户端登录",
 	"patient.read": "调阅患者档案", "patient.break": "紧急调阅", "patient.reveal": "查看证件和电话", "patient.register": "建档",
-	"patient.sensitive": "打开敏感内容", "visit.read": "查看门诊", "visit.correct": "更正门诊", "visit.void": "作废门诊",
+	"patient.sensitive": "打开敏感内容", "visit.read": "查看门诊", "disclosure.read": "查看紧急调阅", "visit.correct": "更正门诊", "visit.void": "作废门诊",
 	"patient.update": "修改档案", "patient.import": "批量建档", "patient.deceased": "登记死亡",
 	"patient.deceased.void": "撤销死亡登记", "patient.relation.add": "登记家庭关系", "patient.relation.end": "结束家庭关系",
 	"patient.label.set": "设置敏感标签", "patient.label.void": "撤销敏感标签",

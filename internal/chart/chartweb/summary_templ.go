@@ -369,7 +369,7 @@ func problems(v summaryView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(v.Problems) == 0 {
-				templ_7745c5c3_Err = web.Empty("clipboard-text", "没有当前的健康问题", "各机构的诊断和慢性病会列在这里").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty("clipboard-text", none(v, "没有当前的健康问题"), "各机构的诊断和慢性病会列在这里").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -507,7 +507,7 @@ func medicines(v summaryView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(v.Medicines) == 0 {
-				templ_7745c5c3_Err = web.Empty("pill", "没有正在用的药", "各机构开的药和登记的用药会列在这里；没有记录不等于没有服药").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty("pill", none(v, "没有正在用的药"), "各机构开的药和登记的用药会列在这里；没有记录不等于没有服药").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -628,7 +628,7 @@ func lastResults(v summaryView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(v.Results) == 0 {
-				templ_7745c5c3_Err = web.Empty("microscope", "还没有检验检查结果", "血压、血糖和各机构的检验结果会列在这里，带参考范围和趋势").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty("microscope", none(v, "还没有检验检查结果"), "血压、血糖和各机构的检验结果会列在这里，带参考范围和趋势").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1084,7 +1084,7 @@ func around(v summaryView) templ.Component {
 			}
 			ctx = templ.InitializeContext(ctx)
 			if len(v.Visits) == 0 && len(v.Coming) == 0 && len(v.Open) == 0 {
-				templ_7745c5c3_Err = web.Empty("stethoscope", "还没有就诊记录", "各机构的就诊、预约和正在办理的转诊会列在这里").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Empty("stethoscope", none(v, "还没有就诊记录"), "各机构的就诊、预约和正在办理的转诊会列在这里").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1336,6 +1336,14 @@ func factLink(patientID string, f chart.Fact, text string) templ.Component {
 		}
 		return nil
 	})
+}
+
+// none is what an empty part says; beside something hidden it claims nothing.
+func none(v summaryView, text string) string {
+	if v.Hidden > 0 {
+		return "没有可显示的内容"
+	}
+	return text
 }
 
 var _ = templruntime.GeneratedTemplate
