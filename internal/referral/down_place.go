@@ -226,7 +226,24 @@ type DownCandidate struct {
 	Titles   []string // of the indications chosen by the ward
 	Place    string   // the first place below that takes him; "" none
 	Near     bool     // it is where he lives or has his family doctor
-	Skilled  bool     // it has declared what it can take
+	Skilled  bool     // it has declared the skill that the indication asks for
+	Beds     bool     // it has declared that it takes in-patients
+	Stock    int      // medicines that it has declared in stock
+}
+
+// skillFor is the skill that an indication for sending down asks a centre for;
+// an indication that is not here asks for none in particular.
+var skillFor = map[string]string{"acute_over": "acute_over", "chronic_long": "chronic_care", "late_cancer": "palliative"}
+
+// need is what the ward's indications look for below.
+func (c DownCandidate) need() DownNeed {
+	n := DownNeed{Patient: c.Case.Patient}
+	for _, i := range c.Fit.Indications {
+		if n.Reason == "" {
+			n.Reason = skillFor[i]
+		}
+	}
+	return n
 }
 
 // candidateRule is the policy of the morning list.
@@ -284,12 +301,14 @@ func (s *Service) DownCandidates(ctx context.Context, actor access.Actor) (out [
 			if err != nil {
 				return err
 			}
-			below, err := s.below(ctx, tx, actor, p, DownNeed{Patient: p.ID})
+			below, err := s.below(ctx, tx, actor, p, c.need())
 			if err != nil {
 				return err
 			}
 			if len(below) > 0 {
-				c.Place, c.Near, c.Skilled = below[0].Org.Name, below[0].Contract || below[0].Home, below[0].Declared
+				b := below[0]
+				c.Place, c.Near, c.Skilled = b.Org.Name, b.Contract || b.Home, b.Skilled
+				c.Beds, c.Stock = b.Capability.Beds, len(b.Capability.Medicines)
 			}
 		}
 		return Listed(ctx, tx, s.Audit, actor, "下转候选名单", len(out))

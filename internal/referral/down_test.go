@@ -361,8 +361,17 @@ func TestMorningListOfCandidates(t *testing.T) {
 		}
 		list, err := w.Service.DownCandidates(ctx, w.Centre)
 		must(t, err)
-		if list[0].Place == "" {
-			t.Errorf("no place: %+v", list[0])
+		if list[0].Place == "" || list[0].Skilled || list[0].Beds || list[0].Stock != 0 {
+			t.Errorf("nothing is declared yet: %+v", list[0])
+		}
+		w.Contract(1)
+		must(t, w.Service.SaveCapability(ctx, w.Head, referral.Capability{Org: w.Township.ID, Beds: true, Skills: []string{"acute_over"}, Medicines: []string{"阿司匹林肠溶片"}}))
+		list, err = w.Service.DownCandidates(ctx, w.Centre)
+		must(t, err)
+		for _, c := range list {
+			if c.Case.ID == marked.ID && (c.Place != w.Township.Name || !c.Near || !c.Skilled || !c.Beds || c.Stock != 1) {
+				t.Errorf("the township that has skill, bed and medicine: %+v", c)
+			}
 		}
 		morning := func(hour, minute int) {
 			w.Notices = nil

@@ -10,6 +10,7 @@ import (
 	"yilian/internal/consent"
 	"yilian/internal/db"
 	"yilian/internal/flow"
+	"yilian/internal/patient"
 	"yilian/internal/referral"
 	"yilian/internal/referral/phoned"
 	"yilian/internal/reminder"
@@ -21,12 +22,16 @@ func (l *life) office(ctx context.Context) error {
 	l.plan(l.now.AddDate(0, -5, 0), l.declare)
 	l.plan(l.now.Add(-50*time.Hour), l.testPhones)
 	for i, end := range []string{phoned.ActConfirm, phoned.ActCorrect, phoned.ActByPhone, ""} {
-		p := &phonedIn{course: course{life: l, stop: referral.StateSubmitted}, end: end}
+		p := &phonedIn{course: course{life: l}, end: end}
+		at := l.rng.office(l.now.AddDate(0, 0, i-9))
+		if end == "" { // just now: neither taken nor checked yet
+			at, p.stop = l.now.Add(-25*time.Minute), referral.StateSubmitted
+		}
 		if err := p.choose(ctx); err != nil {
 			return err
 		}
 		if p.who.ID != "" {
-			l.plan(l.now.Add(-time.Duration(40-9*i)*time.Hour), p.enter)
+			l.plan(at, p.enter)
 		}
 	}
 	return nil
@@ -92,7 +97,7 @@ func (p *phonedIn) choose(ctx context.Context) error {
 	}
 	p.doctor = doctor
 	for range 2000 {
-		p.v = pick(p.rng, vignettes())
+		p.v, p.who = pick(p.rng, vignettes()), patient.Entry{}
 		if p.v.org != fourth || p.v.urgency == "II" {
 			continue
 		}
@@ -121,6 +126,7 @@ func (p *phonedIn) enter(ctx context.Context) error {
 		return err
 	}
 	p.c = c
+	p.then(p.clock(), 10, 40, p.accept)
 	if p.end != "" {
 		p.plan(p.clock().Add(p.rng.between(120, 200)), func(ctx context.Context) error { return p.check(ctx, nurse) })
 	}

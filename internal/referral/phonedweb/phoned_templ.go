@@ -115,7 +115,7 @@ func newPage(e entryForm) templ.Component {
 						}()
 					}
 					ctx = templ.InitializeContext(ctx)
-					templ_7745c5c3_Err = web.Combo(web.ComboOptions{Label: "来电机构", Name: "caller_org", Value: e.value("caller_org"), Text: callerName(e), URL: "/phoned/orgs", Err: e.Err, Required: true, Autofocus: true, Placeholder: "名称或公布的转诊电话", Attrs: part("/phoned/new/caller", "#caller")}).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.Combo(web.ComboOptions{Label: "来电机构", Name: "caller_org", Value: e.value("caller_org"), Text: callerName(e), URL: "/phoned/orgs", Err: e.Err, Required: true, Autofocus: e.Err == nil, Placeholder: "名称或公布的转诊电话", Attrs: part("/phoned/new/caller", "#caller")}).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
