@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"yilian/internal/access"
@@ -189,6 +190,9 @@ func (a *App) assemble() {
 	}
 	a.Flow.Start()
 	a.Record = &record.Store{DB: a.DB, Keys: a.Keys}
+	if a.Config.Public != "" {
+		a.Record.Base = strings.TrimSuffix(a.Config.Public, "/") + "/fhir"
+	}
 	a.Calendars = &calendar.Service{DB: a.DB, Calendar: a.Calendar, OnLoaded: a.calendarLoaded}
 	a.Organizations = &organization.Service{DB: a.DB, Log: a.Audit}
 	a.Alliances = &alliance.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
@@ -230,8 +234,11 @@ func (a *App) assemble() {
 	a.Certificates = &certificate.Service{DB: a.DB, Book: a.Book, Calendar: a.Calendar, Audit: a.Audit, Referrals: a.Referrals}
 	a.Exchange = &exchange.Service{
 		DB: a.DB, Keys: a.Keys, Audit: a.Audit, Access: a.Access, Patients: a.Patients, Encounters: a.Encounters, Referrals: a.Referrals,
-		Record: a.Record,
+		Record: a.Record, Index: a.Index,
 	}
+	a.Index.Placed = append(a.Index.Placed, a.Exchange.Placed)
+	a.Index.Moved = append(a.Index.Moved, a.Exchange.Moved, fhirapi.Patients{Index: a.Index, Store: a.Record}.Moved)
+	a.Index.Withdrawn = append(a.Index.Withdrawn, a.Exchange.Withdrawn)
 	a.Charts = &chart.Service{DB: a.DB, Book: a.Book, Record: a.Record, Access: a.Access, Patients: a.Patients, CaseKinds: chartKinds, MayOpenCase: inChart}
 	a.Visits = &visit.Service{DB: a.DB, Keys: a.Keys, Book: a.Book, Access: a.Access, Audit: a.Audit, Patients: a.Patients, Encounters: a.Encounters, Record: a.Record}
 	a.fhir()

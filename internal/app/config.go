@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,11 @@ type Config struct {
 	Region      string       `toml:"region"`       // profile whose region this installation serves, for its reference data; default lingling
 	Name        string       `toml:"name"`         // shown beside the mark; default the region's name
 	IdleMinutes int          `toml:"idle_minutes"` // lock after so long without input; default 15
-	TLS         struct {
+	// Public is the address by which others reach this server, for example
+	// https://yilian.example.cn: links of /fhir bear it, and references that
+	// bear it are the server's own. Empty: the address of each request.
+	Public string `toml:"public"`
+	TLS    struct {
 		Certificate string `toml:"certificate"`
 		Key         string `toml:"key"`
 	} `toml:"tls"`
@@ -109,6 +114,9 @@ func (c Config) check(path string) error {
 	}
 	if strings.Contains(c.Database, "://") && !db.IsPostgres(c.Database) {
 		f.Add("database", "配置文件 %s：database 应是文件路径（SQLite）或 postgres:// 开头的地址", path)
+	}
+	if u, err := url.Parse(c.Public); c.Public != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		f.Add("public", "配置文件 %s：public 应是完整的地址，例如 https://yilian.example.cn", path)
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		f.Add("tls", "配置文件 %s：tls.certificate 与 tls.key 要一起填写", path)

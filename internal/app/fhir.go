@@ -15,7 +15,8 @@ func (a *App) fhir() {
 	}
 	hooks.Init()
 	a.FHIR = &fhirapi.Server{
-		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue, Bulk: exports,
+		Public: a.Config.Public, Bulk: exports,
+		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
 	}
 	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
 	a.FHIR.Owners = map[string]fhirapi.Owner{

@@ -18,6 +18,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/organization"
 	"yilian/internal/patient"
+	"yilian/internal/record"
 )
 
 // Backup writes the database to a new file, complete or not at all. It may run
@@ -107,8 +108,8 @@ func OpenBench(ctx context.Context, target string) (*db.DB, *crypto.Keyring, err
 	return d, keys, err
 }
 
-// RotateKeys adds a new active key set and seals every patient's numbers under
-// it; other sealed content stays readable under the old keys. Run it while no
+// RotateKeys adds a new active key set and seals every patient's numbers and
+// every resource of the record under it; other sealed content stays readable under the old keys. Run it while no
 // server process uses the key file, or restart the processes afterwards.
 func RotateKeys(ctx context.Context, cfg Config) (int, error) {
 	d, keys, err := existing(ctx, cfg)
@@ -124,14 +125,25 @@ func RotateKeys(ctx context.Context, cfg Config) (int, error) {
 	}
 	log := audit.New(d, keys)
 	patients := &patient.Service{DB: d, Keys: keys, Audit: log, Access: access.New(log)}
-	total, after := 0, ""
+	total, err := reseal(ctx, patients.Reseal)
+	records := 0
+	if err == nil {
+		records, err = reseal(ctx, (&record.Store{DB: d, Keys: keys}).Reseal)
+	}
+	return total, errors.Join(err, log.AppendNow(ctx, audit.Leaf{
+		Actor: audit.Program("密钥更换"), Action: "keys.rotate", Object: "keys",
+		Detail: fmt.Sprintf("%d 位患者的号码、%d 份档案资料重新加密", total, records),
+	}))
+}
+
+// reseal runs one of the modules' Reseal over all that it keeps.
+func reseal[K comparable](ctx context.Context, some func(ctx context.Context, after K, limit int) (K, int, error)) (total int, err error) {
+	var after, end K
 	for {
-		next, changed, err := patients.Reseal(ctx, after, resealBatch)
+		next, changed, err := some(ctx, after, resealBatch)
 		total += changed
-		if err != nil || next == "" {
-			return total, errors.Join(err, log.AppendNow(ctx, audit.Leaf{
-				Actor: audit.Program("密钥更换"), Action: "keys.rotate", Object: "keys", Detail: fmt.Sprintf("%d 位患者的号码重新加密", total),
-			}))
+		if err != nil || next == end {
+			return total, err
 		}
 		after = next
 	}

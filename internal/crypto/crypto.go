@@ -132,6 +132,12 @@ func (k *Keyring) Current(sealed string) bool {
 	return strings.HasPrefix(sealed, key.label(key.alg.seal))
 }
 
+// CurrentBytes is Current for what SealBytes made.
+func (k *Keyring) CurrentBytes(sealed []byte) bool {
+	key := k.set.Load().active
+	return bytes.HasPrefix(sealed, []byte(key.label(key.alg.seal)))
+}
+
 // Index returns the keyed hash of value under the active index key, for equal
 // look-ups of values that are stored sealed. Equal values of two domains (for
 // example "idcard" and "phone") have different hashes.

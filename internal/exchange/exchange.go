@@ -5,12 +5,14 @@
 package exchange
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"yilian/internal/calendar"
+	"yilian/internal/db"
 	"yilian/internal/exchange/hl7"
 )
 
@@ -120,6 +122,8 @@ type stopped struct {
 	segment   string
 	field     int
 	text      string
+	// then is done once what was carried out half-way is undone.
+	then func(ctx context.Context, tx *db.Tx) error
 }
 
 func (s *stopped) Error() string { return s.text }
@@ -131,17 +135,17 @@ func (s *stopped) problem() hl7.Problem {
 // hold keeps a message for the people here. The sender is told that it has
 // arrived (AA) and that it waits (a warning): sending again would not help.
 func hold(r Reason, segment string, field int, format string, args ...any) error {
-	return &stopped{Waiting, r, hl7.Accept, hl7.UnknownKey, segment, field, fmt.Sprintf(format, args...)}
+	return &stopped{Waiting, r, hl7.Accept, hl7.UnknownKey, segment, field, fmt.Sprintf(format, args...), nil}
 }
 
 // fault gives a message back: the sender must mend it.
 func fault(r Reason, condition hl7.Condition, segment string, field int, format string, args ...any) error {
-	return &stopped{Refused, r, hl7.Error, condition, segment, field, fmt.Sprintf(format, args...)}
+	return &stopped{Refused, r, hl7.Error, condition, segment, field, fmt.Sprintf(format, args...), nil}
 }
 
 // reject gives back what we do not take at all.
 func reject(r Reason, condition hl7.Condition, segment string, field int, format string, args ...any) error {
-	return &stopped{Refused, r, hl7.Reject, condition, segment, field, fmt.Sprintf(format, args...)}
+	return &stopped{Refused, r, hl7.Reject, condition, segment, field, fmt.Sprintf(format, args...), nil}
 }
 
 func missing(segment string, field int, what string) error {

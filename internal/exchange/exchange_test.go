@@ -25,6 +25,8 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/idcard"
 	"yilian/internal/patient"
+	"yilian/internal/patient/index"
+	"yilian/internal/patient/match"
 	"yilian/internal/policy/policytest"
 	"yilian/internal/record"
 	"yilian/internal/referral"
@@ -52,6 +54,14 @@ func newWorld(t testing.TB, d *db.DB) *world {
 			tx.AfterCommit(func() { w.chart[r.Key.String()] = append(w.chart[r.Key.String()], r) })
 			return nil
 		}}}
+	weights, err := match.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.s.Index = &index.Service{DB: d, Patients: w.Persons, Access: w.s.Access, Audit: w.Audit, Weights: weights}
+	w.s.Index.Placed = append(w.s.Index.Placed, w.s.Placed)
+	w.s.Index.Moved = append(w.s.Index.Moved, w.s.Moved)
+	w.s.Index.Withdrawn = append(w.s.Index.Withdrawn, w.s.Withdrawn)
 	w.peer = exchange.Peer{Name: "四医院HIS", Org: w.Hospital.ID, OrgName: w.Hospital.Name}
 	w.admin = access.Actor{Account: "m", Name: "吴科长", Role: string(access.MedicalAffairs), Org: w.Hospital.ID, OrgName: w.Hospital.Name}
 	return w
@@ -183,13 +193,14 @@ func TestWhoAMessageIsAbout(t *testing.T) {
 		}
 		placed("known by card and name", pid(number, "N1", known.Name, "", "F"))
 		placed("known by number and name", pid("", "N1", known.Name, "", "F"))
-		waits("a card with another name", pid(number, "N2", "别^人", "", "F"), "不一致")
-		waits("a number with another name", pid("", "N1", "别^人", "19990101", "F"), "不一致")
+		waits("a card with another name", pid(number, "N2", "别^人", "", "F"), "另一姓名")
+		waits("a number with another name", pid("", "N1", "别^人", "19990101", "F"), "姓名不同")
 		waits("a card that cannot be right", pid("431102195804090023", "N3", "李^秀英", "19580409", "F"), "校验")
-		waits("a number that nobody knows, no birth date", pid("", "N9", "李^秀英", "", "F"), "认不出")
+		waits("a number that nobody knows, no birth date", pid("", "N9", "李^秀英", "", "F"), "出生日期")
 		placed("new, by card", pid(card, "N4", "李^秀英", "19580409", "F"))
 		placed("new, by number, name, birth date", pid("", "N5", "王^大山", "19610203", "M"))
-		twin := waits("same name and birth date", pid("", "N6", "王^大山", "19610203", "M"), "同名同生日")
+		placed("the same under another number of the institution", pid("", "N6", "王^大山", "19610203", "M"))
+		twin := waits("a card that cannot be right, of somebody new", pid("431102197001010023", "N8", "欧阳^小石", "19700101", "M"), "校验")
 
 		if _, err := w.s.Replay(ctx, w.Doctor, twin.ID, twin.Version, exchange.Fix{Enter: true}); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("somebody of another institution replays: %v", err)
@@ -201,7 +212,7 @@ func TestWhoAMessageIsAbout(t *testing.T) {
 		if _, err := w.s.Replay(ctx, w.admin, twin.ID, k.Version, exchange.Fix{}); !errs.Is(err, errs.Conflict) {
 			t.Errorf("replayed although placed: %v", err)
 		}
-		differs := waits("again another name", pid(number, "N7", "错^名", "", "F"), "不一致")
+		differs := waits("again another name", pid(number, "N7", "错^名", "", "F"), "另一姓名")
 		if _, err := w.s.Replay(ctx, w.admin, differs.ID, differs.Version, exchange.Fix{Card: "123"}); !errs.Is(err, errs.Invalid) {
 			t.Errorf("a card that is none: %v", err)
 		}

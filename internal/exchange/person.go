@@ -3,7 +3,6 @@ package exchange
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strings"
 
 	"yilian/internal/access"
@@ -13,6 +12,7 @@ import (
 	"yilian/internal/exchange/hl7"
 	"yilian/internal/idcard"
 	"yilian/internal/patient"
+	"yilian/internal/patient/index"
 )
 
 // said is what a message or a row says about a person.
@@ -111,176 +111,157 @@ func addressOf(r hl7.Repetition) string {
 	return strings.Join(strings.Fields(strings.Join([]string{street, other, city, state}, " ")), " ")
 }
 
-// named finds the person that somebody has named for a message.
-func (s *Service) named(ctx context.Context, tx *db.Tx, src source, p said) (string, error) {
-	if src.assigned == NewPerson {
-		return s.enter(ctx, tx, src, p)
+// sayings is a statement for the master index, one for each number under which
+// the institution knows the person; the first is the one that it attaches by.
+// Numbers are the institution's own, whatever authority is named.
+func (src source) sayings(p said) []index.Stated {
+	st := index.Stated{Statement: patient.Statement{Name: p.name, Sex: p.sex, BirthDate: p.birth, Phone: p.phone, Address: p.address, Region: p.region},
+		Source: src.peer.Org, Object: src.object, ObjectID: src.ref}
+	if p.card != "" {
+		st.IDType, st.IDNumber = patient.IDCard, p.card
 	}
-	return src.assigned, s.remember(ctx, tx, src, p, src.assigned)
-}
-
-// identify finds who a message is about, or enters a person that nobody knows.
-// Two identifiers must agree before anything is attached to somebody: a number
-// and the name or the birth date. What does not fit waits for a person to
-// decide.
-func (s *Service) identify(ctx context.Context, tx *db.Tx, src source, p said) (string, error) {
-	if src.assigned != "" {
-		return s.named(ctx, tx, src, p)
+	if src.object == "" {
+		st.ObjectID = ""
 	}
-	byNumber, err := s.byNumbers(ctx, tx, src, p.numbers)
-	if err != nil {
-		return "", err
-	}
-	byCard, err := s.byCard(ctx, tx, p)
-	if err != nil {
-		return "", err
-	}
-	if byNumber != "" && byCard != "" {
-		if same, err := access.IsSame(ctx, tx, byNumber, byCard); err != nil {
-			return "", err
-		} else if !same {
-			return "", hold(PersonDiffers, p.at, p.field, "院内号与身份证号指向两位不同的患者，需人工核实")
-		}
-	}
-	found := cmp.Or(byNumber, byCard)
-	if found == "" {
-		return s.newcomer(ctx, tx, src, p)
-	}
-	agrees, err := s.agrees(ctx, tx, found, p, byCard != "")
-	if err != nil {
-		return "", err
-	}
-	if !agrees {
-		return "", hold(PersonDiffers, "PID", 5, "号码对应的患者与消息中的姓名、出生日期不一致，需人工核实")
-	}
-	return found, s.remember(ctx, tx, src, p, found)
-}
-
-// byCard finds the holder of the identity card, if the number can be right.
-func (s *Service) byCard(ctx context.Context, tx *db.Tx, p said) (string, error) {
-	if p.card == "" {
-		return "", nil
-	}
-	if _, err := idcard.ParseOn(p.card, string(calendar.DateOf(tx.Now))); err != nil {
-		return "", hold(PersonUnknown, p.at, p.field, "身份证号校验不通过：%v", err)
-	}
-	return s.Patients.HolderOf(ctx, tx, patient.IDCard, p.card)
-}
-
-// agrees asks for the second identifier: the name, or without a card the birth
-// date, which a card contains.
-func (s *Service) agrees(ctx context.Context, tx *db.Tx, id string, p said, byCard bool) (bool, error) {
-	briefs, err := patient.Briefs(ctx, tx, []string{id})
-	if err != nil {
-		return false, err
-	}
-	b := briefs[id]
-	if p.name != "" && plain(b.Name) == plain(p.name) {
-		return byCard || p.birth == "" || p.birth == string(b.BirthDate), nil
-	}
-	return p.name == "" && !byCard && p.birth != "" && p.birth == string(b.BirthDate), nil
-}
-
-// plain is a name without blanks, dots and capitals.
-func plain(name string) string {
-	return strings.ToLower(strings.Map(func(c rune) rune {
-		if strings.ContainsRune(" \u3000·•.-", c) {
-			return -1
-		}
-		return c
-	}, name))
-}
-
-// newcomer enters a person whom nobody knows: with a card, or with the
-// institution's number, name, sex and birth date. Somebody of the same name and
-// birth date may be the same person: that is for people to decide.
-func (s *Service) newcomer(ctx context.Context, tx *db.Tx, src source, p said) (string, error) {
-	if p.card == "" {
-		if len(p.numbers) == 0 || p.name == "" || p.birth == "" {
-			return "", hold(PersonUnknown, p.at, p.field, "没有身份证号，院内号、姓名、出生日期也不齐全，认不出患者")
-		}
-		n, err := db.Count(ctx, tx, `SELECT count(*) FROM patient WHERE birth_date = $1 AND name = $2`, p.birth, p.name)
-		if err != nil {
-			return "", err
-		}
-		if n > 0 {
-			return "", hold(PersonAmbiguous, "PID", 5, "没有身份证号，已有 %d 位同名同生日的患者，需人工确认是否同一人", n)
-		}
-	}
-	return s.enter(ctx, tx, src, p)
-}
-
-// enter makes a person of what was said.
-func (s *Service) enter(ctx context.Context, tx *db.Tx, src source, p said) (string, error) {
-	e := patient.Entry{Name: p.name, Sex: p.sex, BirthDate: calendar.Date(p.birth), Phone: p.phone, Address: p.address,
-		Region: p.region, InsuranceKind: cmp.Or(p.insurance, patient.OtherCover), Org: src.peer.Org}
-	if card, err := idcard.ParseOn(p.card, string(calendar.DateOf(tx.Now))); err == nil {
-		e.IDType, e.IDNumber, e.Sex, e.BirthDate = patient.IDCard, card.Number, card.Sex, calendar.Date(card.Birth)
-	}
-	if e.Name == "" {
-		return "", missing("PID", 5, "姓名")
-	}
-	if e.BirthDate == "" {
-		return "", missing("PID", 7, "出生日期")
-	}
-	if e.BirthDate.After(calendar.DateOf(tx.Now)) {
-		return "", fault(BadValue, hl7.DataType, "PID", 7, "PID-7 出生日期 %s 晚于今天", e.BirthDate)
-	}
-	id, err := s.Patients.EnterTx(ctx, tx, src.actor(), e)
-	if err != nil {
-		return "", err
-	}
-	return id, s.remember(ctx, tx, src, p, id)
-}
-
-// numberDomain is that of the keyed hashes of institutions' numbers.
-const numberDomain = "exchange.number"
-
-// byNumbers finds whom the institution knows under one of its numbers.
-func (s *Service) byNumbers(ctx context.Context, tx *db.Tx, src source, list []number) (string, error) {
-	found := ""
-	for _, n := range list {
-		query, args := db.Expand(`SELECT patient FROM exchange_person WHERE org = $1 AND system = $2 AND number IN ($list)`,
-			[]any{src.peer.Org, n.system}, s.Keys.Indexes(numberDomain, n.value))
-		ids, err := db.List(ctx, tx, db.Value[string], query, args...)
-		if err != nil {
-			return "", err
-		}
-		for _, id := range ids {
-			if same, err := access.IsSame(ctx, tx, found, id); err != nil {
-				return "", err
-			} else if found != "" && !same {
-				return "", hold(PersonDiffers, "PID", 3, "消息中的几个院内号属于不同的患者，需人工核实")
-			}
-			found = id
-		}
-	}
-	return found, nil
-}
-
-// remember keeps the numbers under which the institution knows the person. A
-// number that pointed at somebody else follows a person's decision only.
-func (s *Service) remember(ctx context.Context, tx *db.Tx, src source, p said, id string) error {
+	out := []index.Stated{}
 	for _, n := range p.numbers {
-		_, err := tx.Exec(ctx, `
-			INSERT INTO exchange_person (org, system, number, patient, set_at, set_by) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (org, system, number) DO UPDATE SET patient = excluded.patient, set_at = excluded.set_at, set_by = excluded.set_by`,
-			src.peer.Org, n.system, s.Keys.Index(numberDomain, n.value), id, db.At(tx.Now), src.by)
+		x := st
+		if x.Number = n.value; n.system != "" {
+			x.System = src.peer.Org + "/" + n.system
+		}
+		out = append(out, x)
+	}
+	if len(out) == 0 {
+		out = append(out, st)
+	}
+	return out
+}
+
+// identify finds who a message is about, or enters a person that nobody knows:
+// the master index decides, on two identifiers at least. What does not fit
+// waits for a person to decide, here and in the queue of the index.
+func (s *Service) identify(ctx context.Context, tx *db.Tx, src source, p said) (string, error) {
+	if p.birth > string(calendar.DateOf(tx.Now)) {
+		return "", fault(BadValue, hl7.DataType, "PID", 7, "PID-7 出生日期 %s 晚于今天", p.birth)
+	}
+	list := src.sayings(p)
+	if err := s.knownFirst(ctx, tx, p, list); err != nil {
+		return "", err
+	}
+	a, err := s.attach(ctx, tx, src, p, list[0])
+	if err != nil {
+		return "", err
+	}
+	if src.ident != nil {
+		*src.ident = a.Identity
+	}
+	for _, st := range list[1:] {
+		other, err := s.Index.Also(ctx, tx, src.actor(), st, a.Patient)
 		if err != nil {
-			return fmt.Errorf("remember number: %w", err)
+			return "", err
+		}
+		if other != "" && src.assigned == "" {
+			return "", hold(PersonDiffers, p.at, p.field, "消息中的几个院内号属于不同的患者，需人工核实")
+		}
+	}
+	return a.Patient, nil
+}
+
+// knownFirst brings a number that is known to the front; two that stand for two
+// persons are for people to decide.
+func (s *Service) knownFirst(ctx context.Context, tx *db.Tx, p said, list []index.Stated) error {
+	found := ""
+	for i, st := range list {
+		who, err := s.Index.ByNumber(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		if who == "" {
+			continue
+		}
+		if found == "" {
+			found, list[0], list[i] = who, list[i], list[0]
+			continue
+		}
+		if same, err := access.IsSame(ctx, tx, found, who); err != nil {
+			return err
+		} else if !same {
+			return hold(PersonDiffers, p.at, p.field, "消息中的几个院内号属于不同的患者，需人工核实")
 		}
 	}
 	return nil
 }
 
-// joined asks whether two patients are one person in the master index: a
-// message does not join them, people and the index do.
-func (s *Service) joined(ctx context.Context, tx *db.Tx, a, b string) error {
-	same, err := access.IsSame(ctx, tx, a, b)
-	if err == nil && !same {
-		err = hold(PersonDiffers, "MRG", 1, "要合并的两个患者号在主索引中是两位患者：请在患者主索引中核对并关联后重放")
+func (s *Service) attach(ctx context.Context, tx *db.Tx, src source, p said, st index.Stated) (index.Attachment, error) {
+	switch {
+	case src.placed:
+		return index.Attachment{Patient: src.assigned, Identity: *src.ident}, nil
+	case src.assigned == NewPerson:
+		return s.decided(ctx, tx, src, p, st, index.Place{Decision: index.Registered})
+	case src.assigned != "":
+		return s.decided(ctx, tx, src, p, st, index.Place{Decision: index.Attached, Patient: src.assigned})
 	}
-	return err
+	d, err := s.Index.Match(ctx, tx, st)
+	if err != nil {
+		return index.Attachment{}, err
+	}
+	if d.Outcome == index.Unmatched {
+		return index.Attachment{}, s.unmatched(src, p, st, d)
+	}
+	return s.Index.Attach(ctx, tx, src.actor(), st)
+}
+
+// decided carries out what somebody has said about a waiting message. What the
+// message does not say keeps it waiting.
+func (s *Service) decided(ctx context.Context, tx *db.Tx, src source, p said, st index.Stated, place index.Place) (index.Attachment, error) {
+	a, err := s.Index.PlaceTx(ctx, tx, src.actor(), st, place)
+	if errs.Is(err, errs.Invalid) {
+		return a, hold(PersonUnknown, p.at, p.field, "%s", err)
+	}
+	return a, err
+}
+
+// unmatched keeps a message whose person is not safe. The statement waits in the
+// master index too, once what was done of the message is undone.
+func (s *Service) unmatched(src source, p said, st index.Stated, d index.Decision) error {
+	reason := PersonUnknown
+	if d.Reason == index.NumberName || d.Reason == index.NumberCard || d.Reason == index.CardName {
+		reason = PersonDiffers
+	}
+	held := hold(reason, p.at, p.field, "%s%s", d.Reason.Title(), p.lacks(d.Reason))
+	if st.Object != "" {
+		stop(held).then = func(ctx context.Context, tx *db.Tx) error {
+			_, err := s.Index.Attach(ctx, tx, src.actor(), st)
+			return err
+		}
+	}
+	return held
+}
+
+// lacks names what the source would have to say for a person to be safe.
+func (p said) lacks(r index.Reason) string {
+	if r != index.TooFew && r != index.Incomplete {
+		return ""
+	}
+	var out []string
+	for _, x := range []struct{ title, value string }{{"姓名", p.name}, {"性别", strings.Trim(p.sex, "09")}, {"出生日期", p.birth}, {"身份证号", p.card}} {
+		if x.value == "" {
+			out = append(out, x.title)
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "（来源未写明：" + strings.Join(out, "、") + "）"
+}
+
+// through notes that something came in through the identity of its person, so
+// that it goes along when that turns out to be another's.
+func (src source) through(ctx context.Context, tx *db.Tx, kind, id string) error {
+	if src.ident == nil || *src.ident == "" {
+		return nil
+	}
+	return index.Through(ctx, tx, *src.ident, index.Object{Kind: kind, ID: id})
 }
 
 // holderOf finds the person whom somebody names by his identity card.
@@ -292,4 +273,28 @@ func (s *Service) holderOf(ctx context.Context, tx *db.Tx, card string) (string,
 		return "", f.Err()
 	}
 	return id, nil
+}
+
+// byCard finds the holder of the identity card, if the number can be right.
+func (s *Service) byCard(ctx context.Context, tx *db.Tx, p said) (string, error) {
+	if _, err := idcard.ParseOn(p.card, string(calendar.DateOf(tx.Now))); err != nil {
+		return "", hold(PersonUnknown, p.at, p.field, "身份证号校验不通过：%v", err)
+	}
+	return s.Patients.HolderOf(ctx, tx, patient.IDCard, p.card)
+}
+
+// agrees asks for the name beside an identity card.
+func (s *Service) agrees(ctx context.Context, tx *db.Tx, id string, p said) (bool, error) {
+	briefs, err := patient.Briefs(ctx, tx, []string{id})
+	return err == nil && p.name != "" && plain(briefs[id].Name) == plain(p.name), err
+}
+
+// plain is a name without blanks, dots and capitals.
+func plain(name string) string {
+	return strings.ToLower(strings.Map(func(c rune) rune {
+		if strings.ContainsRune(" \u3000·•.-", c) {
+			return -1
+		}
+		return c
+	}, name))
 }

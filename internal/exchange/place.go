@@ -119,8 +119,7 @@ func (t *task) visit(ctx context.Context) error {
 	if err := t.overlay(&e); err != nil {
 		return err
 	}
-	_, _, err = t.s.Encounters.RecordTx(ctx, t.tx, t.src.actor(), e)
-	return err
+	return t.s.recordVisit(ctx, t.tx, t.src, e)
 }
 
 // visitKey is the number of the visit at the sender.
@@ -288,8 +287,7 @@ func (t *task) reopen(ctx context.Context) error {
 		return hold(VisitUnknown, "PV1", 19, "要取消出院的就诊没有登记过")
 	}
 	e.End, e.Leave, e.ChangeReason = time.Time{}, "", "取消出院（ADT^A13）"
-	_, _, err = t.s.Encounters.RecordTx(ctx, t.tx, t.src.actor(), e)
-	return err
+	return t.s.recordVisit(ctx, t.tx, t.src, e)
 }
 
 // cancelVisit is a cancelled admission or registration (A11).
@@ -322,14 +320,36 @@ func (t *task) merge(ctx context.Context) error {
 	for _, r := range mrg.Reps(1) {
 		old.addNumber(r.Comp(1), cmp.Or(r.Comp(4), r.Sub(4, 2)), r.Comp(5), 3)
 	}
-	was, err := t.s.byNumbers(ctx, t.tx, t.src, old.numbers)
-	if err != nil {
-		return err
-	}
-	if was != "" && was != t.who && t.src.assigned == "" {
-		if err := t.s.joined(ctx, t.tx, was, t.who); err != nil {
+	for _, st := range t.src.sayings(old) {
+		was, err := t.s.Index.ByNumber(ctx, t.tx, st)
+		if err != nil {
+			return err
+		}
+		if was == "" { // a number that nobody knows follows
+			st.Statement.Name = t.m.Segment("PID").Rep(5).Comp(1)
+			_, err = t.s.Index.Also(ctx, t.tx, t.src.actor(), st, t.who)
+		} else {
+			err = t.join(ctx, was)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return t.s.remember(ctx, t.tx, t.src, old, t.who)
+	return nil
+}
+
+// join links two patients on the sender's word, when the index bears it out;
+// otherwise the pair is put before the people of the index, and the message
+// waits for them.
+func (t *task) join(ctx context.Context, was string) error {
+	joined, err := t.s.Index.Claim(ctx, t.tx, t.src.actor(), was, t.who, "来源合并患者号（"+t.src.peer.Name+"）")
+	if err != nil || joined {
+		return err
+	}
+	who := t.who
+	held := hold(PersonDiffers, "MRG", 1, "要合并的两个患者号在主索引中是两位患者：请在患者主索引中核对并关联后重放")
+	stop(held).then = func(ctx context.Context, tx *db.Tx) error {
+		return t.s.Index.Propose(ctx, tx, was, who)
+	}
+	return held
 }

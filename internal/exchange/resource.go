@@ -51,7 +51,10 @@ func (s *Service) put(ctx context.Context, tx *db.Tx, src source, who, kind, num
 	}
 	_, _, err = s.Record.Update(ctx, tx, record.Draft{Body: raw, ID: id, Patient: who, Owner: owner,
 		Source: record.Source{Org: src.peer.Org, Client: src.peer.Name}})
-	return err
+	if err != nil {
+		return err
+	}
+	return src.through(ctx, tx, kind, id)
 }
 
 // putFile is put for a row: the same content again writes nothing.

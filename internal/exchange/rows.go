@@ -157,7 +157,10 @@ func (x *importer) visitRow(ctx context.Context, r row) (string, error) {
 
 // record stores an encounter and says what that did.
 func (x *importer) record(ctx context.Context, e encounter.Encounter) (string, error) {
-	_, what, err := x.s.Encounters.RecordTx(ctx, x.tx, x.src.actor(), e)
+	e, what, err := x.s.Encounters.RecordTx(ctx, x.tx, x.src.actor(), e)
+	if err == nil && e.Patient != "" {
+		err = x.src.through(ctx, x.tx, encounterObject, e.ID)
+	}
 	return map[encounter.Outcome]string{encounter.Inserted: rowNew, encounter.Corrected: rowChanged, encounter.Unchanged: rowSame}[what], err
 }
 
@@ -319,7 +322,7 @@ func (x *importer) insurerRow(ctx context.Context, r row) (string, error) {
 			return "", wrong("身份证号", "%s", err.Error())
 		}
 		if e.Patient != "" {
-			if ok, err := x.s.agrees(ctx, x.tx, e.Patient, p, true); err != nil {
+			if ok, err := x.s.agrees(ctx, x.tx, e.Patient, p); err != nil {
 				return "", err
 			} else if !ok {
 				return "", wrong("姓名", "与平台上该身份证号的居民姓名不一致")

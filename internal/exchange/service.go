@@ -15,6 +15,7 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/exchange/hl7"
 	"yilian/internal/patient"
+	"yilian/internal/patient/index"
 	"yilian/internal/record"
 	"yilian/internal/referral"
 )
@@ -26,6 +27,7 @@ type Service struct {
 	Audit      *audit.Log
 	Access     *access.Control
 	Patients   *patient.Service
+	Index      *index.Service
 	Encounters *encounter.Service
 	Referrals  *referral.Service
 	Record     *record.Store
@@ -37,6 +39,9 @@ type source struct {
 	ref      string // message, or file and row
 	by       string // who is named as recording
 	assigned string
+	object   string  // what waits in the master index when the person is not safe: "hl7", "" nothing
+	placed   bool    // the master index has settled it: assigned and ident are its answer
+	ident    *string // identity through which it came, once known; nil: not noted
 }
 
 // actor is the program, on behalf of the institution of the peer.
@@ -95,7 +100,7 @@ func (s *Service) receive(ctx context.Context, tx *db.Tx, peer Peer, raw []byte,
 			}
 		}
 	}
-	if err := s.place(ctx, tx, &k, source{peer: peer, ref: k.ID, by: "接口 " + peer.Name}, m, perr); err != nil {
+	if err := s.place(ctx, tx, &k, source{peer: peer, ref: k.ID, by: "接口 " + peer.Name, object: messageObject, ident: new(string)}, m, perr); err != nil {
 		return k, err
 	}
 	return k, s.insert(ctx, tx, k, once, raw)
@@ -120,7 +125,7 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, k *Message, src source, 
 	}
 	st := stop(perr)
 	if st == nil && (errs.Is(perr, errs.Invalid) || errs.Is(perr, errs.NotFound)) { // a rule of a module below
-		st = &stopped{Refused, BadValue, hl7.Error, hl7.ValueNotFound, "", 0, perr.Error()}
+		st = &stopped{Refused, BadValue, hl7.Error, hl7.ValueNotFound, "", 0, perr.Error(), nil}
 	}
 	if st == nil {
 		return perr
@@ -128,6 +133,9 @@ func (s *Service) place(ctx context.Context, tx *db.Tx, k *Message, src source, 
 	k.Patient = ""
 	k.State, k.Reason, k.Place, k.Detail = st.state, st.reason, st.problem().At(), st.text
 	k.AnswerCode, k.Problems = st.code, []hl7.Problem{st.problem()}
+	if st.then != nil {
+		return st.then(ctx, tx)
+	}
 	return nil
 }
 
@@ -191,7 +199,8 @@ func (s *Service) Replay(ctx context.Context, actor access.Actor, id string, ver
 			k.Assigned = NewPerson
 		}
 		m, perr := hl7.Parse(raw)
-		src := source{peer: Peer{Name: k.Peer, Org: k.Org, OrgName: actor.OrgName}, ref: k.ID, by: signature(actor), assigned: k.Assigned}
+		src := source{peer: Peer{Name: k.Peer, Org: k.Org, OrgName: actor.OrgName}, ref: k.ID, by: signature(actor), assigned: k.Assigned,
+			object: messageObject, ident: new(string)}
 		code, problems := k.AnswerCode, k.Problems // what the sender was told stays
 		if err := s.place(ctx, tx, &k, src, m, perr); err != nil {
 			return err
@@ -221,6 +230,9 @@ func (s *Service) Dismiss(ctx context.Context, actor access.Actor, id string, ve
 			var f errs.Form
 			f.Add("reason", "请写明不再处理的原因")
 			return f.Err()
+		}
+		if err := s.rejectWaiting(ctx, tx, actor, k, reason); err != nil {
+			return err
 		}
 		k.State, k.Note, k.SettledAt, k.SettledBy = Dismissed, reason, tx.Now, signature(actor)
 		k.Version++

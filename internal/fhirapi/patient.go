@@ -25,7 +25,28 @@ const passportSystem = projection.PassportSystem
 // Patients is the owner of Patient: what a system sends is a statement about a
 // person, which the master index gives to a resident or refuses. The bytes stay
 // as they were sent; the instance stands for the resident.
-type Patients struct{ Index *index.Service }
+type Patients struct {
+	Index *index.Service
+	Store *record.Store // for Moved
+}
+
+// statementObject is the kind under which the master index notes a Patient
+// instance that a client has stated.
+const statementObject = "fhir"
+
+// Moved takes the Patient instances that came through an identity, and what
+// refers to them, to the person whose they are.
+func (p Patients) Moved(ctx context.Context, tx *db.Tx, m index.Moved) error {
+	for _, o := range m.Objects {
+		if o.Kind != statementObject {
+			continue
+		}
+		if _, err := p.Store.Attach(ctx, tx, o.ID, m.To); err != nil && !errs.Is(err, errs.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
 
 // Write gives the statement to the master index.
 func (p Patients) Write(ctx context.Context, tx *db.Tx, w Write) (record.Draft, error) {
@@ -39,6 +60,10 @@ func (p Patients) Write(ctx context.Context, tx *db.Tx, w Write) (record.Draft, 
 	}
 	defer doc.Release()
 	st := stated(doc.Root(), w)
+	if d.ID == "" { // the index notes what hangs on the person
+		d.ID = db.NewID()
+	}
+	st.ObjectID = d.ID
 	a, err := p.Index.Attach(ctx, tx, w.Actor, st)
 	if err != nil {
 		return d, err
@@ -66,7 +91,7 @@ func (p Patients) Delete(context.Context, *db.Tx, access.Actor, record.Resource)
 
 // stated reads what a Patient says about a person.
 func stated(r tape.Node, w Write) index.Stated {
-	st := index.Stated{Source: w.Actor.Org, Object: "fhir", ObjectID: w.Key.ID}
+	st := index.Stated{Source: w.Actor.Org, Object: statementObject}
 	st.Name = humanName(r.Get("name"))
 	switch r.Get("gender").Text() {
 	case "male":

@@ -323,24 +323,25 @@ func (s *Store) Attach(ctx context.Context, tx *db.Tx, instance, patient string)
 		return 0, err
 	}
 	for i := range list {
-		if err := s.reindex(ctx, tx, &list[i]); err != nil {
+		given := ""
+		if list[i].Type == "Patient" {
+			given = patient
+		}
+		if err := s.reindex(ctx, tx, &list[i], given); err != nil {
 			return 0, err
 		}
 	}
 	return len(ns), nil
 }
 
-// reindex writes the search values of a current version anew.
-func (s *Store) reindex(ctx context.Context, tx *db.Tx, r *Resource) error {
+// reindex writes the search values of a current version anew; the patient is the
+// one given, else the one that its references name.
+func (s *Store) reindex(ctx context.Context, tx *db.Tx, r *Resource, given string) error {
 	doc, err := parse(r.Body)
 	if err != nil {
 		return err
 	}
 	defer doc.Release()
-	given := ""
-	if r.Type == "Patient" {
-		given = r.Patient
-	}
 	idx, err := s.index(ctx, tx, doc, given)
 	if err != nil {
 		return err

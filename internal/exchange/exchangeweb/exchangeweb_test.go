@@ -16,6 +16,8 @@ import (
 	"yilian/internal/exchange"
 	"yilian/internal/exchange/exchangeweb"
 	"yilian/internal/idcard"
+	"yilian/internal/patient/index"
+	"yilian/internal/patient/match"
 	"yilian/internal/policy/policytest"
 	"yilian/internal/record"
 	"yilian/internal/referral/referraltest"
@@ -35,6 +37,11 @@ func newWorld(t *testing.T) world {
 	book := policytest.Shipped(t)
 	s := &exchange.Service{DB: d, Keys: w.Keys, Audit: w.Audit, Access: access.New(w.Audit), Patients: w.Persons, Referrals: w.Service,
 		Encounters: &encounter.Service{DB: d, Book: book, Audit: w.Audit}, Record: &record.Store{DB: d, Keys: w.Keys}}
+	weights, err := match.Shipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Index = &index.Service{DB: d, Patients: w.Persons, Access: s.Access, Audit: w.Audit, Weights: weights}
 	f := facetest.New(t, d, access.Actor{Account: "m", Name: "吴科长", Role: string(access.MedicalAffairs), Org: w.Hospital.ID, OrgName: w.Hospital.Name})
 	exchangeweb.Routes(f.Site, s)
 	return world{f, w, s}
