@@ -101,7 +101,7 @@ func (p *phonedIn) choose(ctx context.Context) error {
 		if p.v.org != fourth || p.v.urgency == "II" {
 			continue
 		}
-		if who, ok := p.folk.find(p.rng, shuikou, p.v, calendar.DateOf(p.now)); ok && who.IDNumber != "" && calendar.Date(who.BirthDate) < calendar.DateOf(p.now.AddDate(-18, 0, 0)) {
+		if who, ok := p.folk.find(p.rng, shuikou, p.v, calendar.DateOf(p.now)); ok && who.IDNumber != "" && who.BirthDate < calendar.DateOf(p.now.AddDate(-18, 0, 0)) {
 			p.who = who
 			return p.course.choose(ctx)
 		}
