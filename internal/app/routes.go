@@ -124,7 +124,7 @@ func (a *App) routes() {
 	gridweb.Routes(site, a.Grids, a.GridReports)
 	(&participationweb.Pages{DB: a.DB, Book: a.Book}).Routes(site)
 	(&policyweb.Pages{DB: a.DB, Book: a.Book, Library: a.Library, Answers: &policyweb.Answers{
-		Clauses: answered, Figures: a.figures(), Items: site.Items, Offered: offered,
+		Clauses: answered, Figures: a.figures(), Counts: a.counts(), Items: site.Items, Offered: offered,
 	}}).Routes(site)
 	(&allianceweb.Pages{Alliances: a.Alliances, Charters: a.Charters, Governance: a.Governance, Filings: a.Filings}).Routes(site)
 	filingweb.Routes(site, &filingweb.Pages{Filings: a.Filings, Exemptions: a.Exemptions})

@@ -2,7 +2,6 @@ package allianceweb
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -162,7 +161,7 @@ var acts = map[string]act{
 		}},
 	"split": {title: "拆分医联体", right: access.AllianceEdit, tab: "members", danger: true, note: "选中的成员自该日起转入新医联体；此前的报表不变。",
 		fields: func(s *sheet) []field {
-			return []field{s.input("新医联体名称", "name", "text", ""), s.choice("新牵头单位", "lead", s.members(false)), s.checks("转入的成员", "members", s.members(false)), s.on(), s.reason()}
+			return []field{s.input("新医联体名称", "name", "text", ""), s.choice("新牵头单位", "lead", append(s.members(false), s.outside()...)), s.checks("转入的成员", "members", s.members(false)), s.on(), s.reason()}
 		},
 		run: func(c call) error {
 			var members []string
@@ -311,65 +310,6 @@ var acts = map[string]act{
 			clause, name, _ := strings.Cut(c.text("name"), "/")
 			return c.governance().Reach(c.ctx, c.actor, c.v.ID, clause, name, c.text("state"), c.text("evidence"), c.day("on"))
 		}},
-}
-
-func postOptions() []web.Option {
-	out := []web.Option{{Value: string(governance.Chair), Text: "理事长、主任委员、书记、组长"}, {Value: string(governance.Vice), Text: "副理事长、副主任委员、副书记"}, {Value: string(governance.Sits), Text: "理事、委员"}}
-	return append(out, web.Option{Value: string(governance.Director), Text: "办公室主任"}, web.Option{Value: string(governance.Deputy), Text: "办公室副主任"}, web.Option{Value: string(governance.ContactP), Text: "联络人"})
-}
-
-// decisionsShown is how many decisions the form of a meeting has room for.
-const decisionsShown = 3
-
-func meetingFields(s *sheet) []field {
-	var people []web.Option
-	for _, o := range s.Organs {
-		for _, x := range o.Seats {
-			people = append(people, web.Option{Value: x.Name, Text: x.Name, Note: o.Title + x.Post.Title(o.Code)})
-		}
-	}
-	out := []field{s.choice("召开的机构", "organ", s.organs()), s.input("会议名称", "title", "text", ""), s.input("召开日期", "held_on", "date", string(s.Todays)),
-		{"input", web.Control{Label: "地点", Name: "place", Value: s.value("place", ""), Err: s.Err}}, s.input("主持人", "chair", "text", ""), s.area("议程（一行一项）", "agenda"),
-		s.checks("到会人员", "present", people), s.area("会议纪要", "minutes")}
-	var changes []web.Option
-	for i, c := range s.Changes {
-		if i < 20 {
-			changes = append(changes, web.Option{Value: c.ID, Text: c.Text, Note: string(c.EffectiveOn)})
-		}
-	}
-	for i := range decisionsShown {
-		n := fmt.Sprintf("decision.%d", i)
-		num := func(label, name string) field {
-			return field{"input", web.Control{Label: label, Name: n + "." + name, Type: "number", Value: s.value(n+"."+name, ""), Err: s.Err}}
-		}
-		change := s.choice("决定了哪项变更", n+".change", changes)
-		change.Required, change.Empty = false, "没有关联的变更"
-		out = append(out, field{"title", web.Control{Label: fmt.Sprintf("第 %d 项决议（没有可不填）", i+1)}},
-			field{"text", web.Control{Label: "决议内容", Name: n, Value: s.value(n, ""), Err: s.Err, Rows: 2}}, num("同意", "for"), num("反对", "against"), num("弃权", "abstained"), change)
-	}
-	return out
-}
-
-func holdMeeting(c call) error {
-	m := governance.Meeting{Organ: c.text("organ"), Title: c.text("title"), HeldOn: c.day("held_on"), Place: c.text("place"), Chair: c.text("chair"), Minutes: c.text("minutes"), Present: c.list("present")}
-	for line := range strings.Lines(c.text("agenda")) {
-		if line = strings.TrimSpace(line); line != "" {
-			m.Agenda = append(m.Agenda, line)
-		}
-	}
-	for i := range decisionsShown {
-		n := fmt.Sprintf("decision.%d", i)
-		if c.text(n) == "" {
-			continue
-		}
-		d := governance.Decision{Text: c.text(n), For: c.number(n + ".for"), Against: c.number(n + ".against"), Abstained: c.number(n + ".abstained")}
-		if id := c.text(n + ".change"); id != "" {
-			d.Changes = []string{id}
-		}
-		m.Decisions = append(m.Decisions, d)
-	}
-	_, err := c.governance().Hold(c.ctx, c.actor, m)
-	return err
 }
 
 func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {

@@ -20,13 +20,14 @@ const (
 	Secondary  Scope = "secondary_public"
 	Primary    Scope = "government_primary"
 	Government Scope = "government"
-	Counties   Scope = "county" // counties that have begun a community (JS-3b)
-	Cities     Scope = "city"   // cities that have begun a medical group (JS-3b)
+	Counties   Scope = "county"   // counties that have begun a community (JS-3b)
+	Cities     Scope = "city"     // cities that have begun a medical group (JS-3b)
+	Network    Scope = "township" // centres in a telemedicine network (JS-3b)
 )
 
 // Scopes returns all scopes in the order of the page.
 func Scopes() []Scope {
-	return []Scope{Tertiary, Secondary, Primary, Government, Counties, Cities}
+	return []Scope{Tertiary, Secondary, Primary, Government, Counties, Cities, Network}
 }
 
 // Title is the scope in Chinese.
@@ -44,6 +45,8 @@ func (s Scope) Title() string {
 		return "县（市）启动县域医共体"
 	case Cities:
 		return "设区市启动医疗集团"
+	case Network:
+		return "乡镇卫生院、社区卫生服务中心加入远程医疗协作网"
 	}
 	return string(s)
 }
@@ -55,6 +58,9 @@ func (s Scope) OfRegions() bool { return s == Counties || s == Cities }
 func (s Scope) Indicator() string {
 	if s.OfRegions() {
 		return "alliance.started"
+	}
+	if s == Network {
+		return "telemedicine.coverage"
 	}
 	return "alliance.participation"
 }

@@ -6,11 +6,14 @@ import (
 	"testing"
 
 	"yilian/internal/access"
+	"yilian/internal/alliance"
+	"yilian/internal/alliance/alliancetest"
 	"yilian/internal/alliance/participation"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/organization"
+	"yilian/internal/organization/organizationtest"
 	"yilian/internal/policy"
 	"yilian/internal/referral/referraltest"
 )
@@ -97,6 +100,33 @@ func TestRegionsThatHaveNotBegun(t *testing.T) {
 		hunan := of(t, d, w.Flow.Book, participation.Cities, "43", day)
 		if hunan.Bound {
 			t.Errorf("Hunan is bound by %s", hunan.Target.Clause)
+		}
+	})
+}
+
+// JS-3b: a centre counts when it is in a telemedicine network; who is not, by
+// name.
+func TestTelemedicineNetworkByName(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		alliancetest.Seed(t, d)
+		svc := alliancetest.Service(t, d)
+		none := of(t, d, svc.Book, participation.Network, "431102", day)
+		if none.Figure.Num != 0 || none.Figure.Den != 16 || len(none.Missing()) != 16 {
+			t.Fatalf("before the network: %+v", none.Figure)
+		}
+		lead, town := organizationtest.ByName(t, d, "永州市第四人民医院").ID, organizationtest.ByName(t, d, "珠山镇中心卫生院").ID
+		if _, err := svc.Form(ctx, admin, alliance.Formation{Name: "零陵区远程医疗协作网", Kind: alliance.TelemedicineNetwork, Region: "431102", Lead: lead,
+			Members: []string{town}, On: day, Reason: "协作网协议"}); err != nil {
+			t.Fatal(err)
+		}
+		r := of(t, d, svc.Book, participation.Network, "431102", day)
+		if r.Figure.Num != 1 || len(r.Missing()) != 15 || r.Bound {
+			t.Errorf("%+v, bound %v", r.Figure, r.Bound)
+		}
+		for _, x := range r.Missing() {
+			if x.Org.ID == town {
+				t.Error("the member is said to be missing")
+			}
 		}
 	})
 }

@@ -81,9 +81,13 @@ func (r *Result) institutions(ctx context.Context, tx *db.Tx, book *policy.Book)
 // memberships returns the names of the alliances of every institution; who is
 // only linked from outside is not in.
 func memberships(ctx context.Context, tx *db.Tx, q Question) (map[string][]string, error) {
-	names, _, err := alliances(ctx, tx)
+	names, list, err := alliances(ctx, tx)
 	if err != nil {
 		return nil, err
+	}
+	counts := map[string]bool{}
+	for _, a := range list {
+		counts[a.ID] = q.Scope != Network || a.Kind == alliance.TelemedicineNetwork
 	}
 	all, err := alliance.AllOn(ctx, tx, q.Day, tx.Now)
 	if err != nil {
@@ -91,7 +95,7 @@ func memberships(ctx context.Context, tx *db.Tx, q Question) (map[string][]strin
 	}
 	in := map[string][]string{}
 	for _, m := range all {
-		if m.Role != alliance.Link {
+		if m.Role != alliance.Link && counts[m.Alliance] {
 			in[m.Org] = append(in[m.Org], names[m.Alliance])
 		}
 	}

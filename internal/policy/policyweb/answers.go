@@ -46,10 +46,15 @@ type Answer struct {
 // Measure computes a running figure for a region on a day.
 type Measure func(ctx context.Context, tx *db.Tx, region string, day calendar.Date) (policy.Figure, error)
 
+// Count says in words what the registers hold for a clause that names no target,
+// and on which page it is.
+type Count func(ctx context.Context, tx *db.Tx, region string, day calendar.Date) (text, page string, err error)
+
 // Answers is the register of what answers the documents, filled by the wiring.
 type Answers struct {
 	Clauses map[string]Answer
 	Figures map[string]Measure // by indicator, or indicator/scope
+	Counts  map[string]Count   // by clause
 	Items   func() []web.Item  // the menu: titles and rights of the pages
 	Offered func(role access.Role, it web.Item) bool
 }
@@ -76,6 +81,8 @@ type answerRow struct {
 	Expired calendar.Date // the last day that a target names, when it has passed
 	Rules   []ruleRow
 	Targets []targetRow
+	Count   string // running count in words; "" none
+	CountAt string // its page
 	Pages   []web.Item
 }
 
@@ -187,6 +194,12 @@ func (p *Pages) answer(ctx context.Context, tx *db.Tx, actor access.Actor, one p
 			row.Answer.State = Part
 		}
 		row.Targets = append(row.Targets, x)
+	}
+	if count := p.Answers.Counts[c.ID]; count != nil && binds {
+		var err error
+		if row.Count, row.CountAt, err = count(ctx, tx, place, day); err != nil {
+			return row, err
+		}
 	}
 	if row.Answer.State == "" {
 		row.Answer.State = None
