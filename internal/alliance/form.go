@@ -10,7 +10,6 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/db"
 	"yilian/internal/errs"
-	"yilian/internal/organization"
 	"yilian/internal/region"
 )
 
@@ -156,6 +155,9 @@ func (s *Service) Claim(ctx context.Context, actor access.Actor, alliance, code 
 		if err != nil {
 			return err
 		}
+		if err := dated("on", on, reason); err != nil {
+			return err
+		}
 		rules, err := s.Rules(ctx, tx, a, on)
 		if err != nil {
 			return err
@@ -202,6 +204,9 @@ func (s *Service) Release(ctx context.Context, actor access.Actor, alliance, cod
 	return s.DB.Tx(ctx, func(tx *db.Tx) error {
 		a, err := s.open(ctx, tx, actor, alliance)
 		if err != nil {
+			return err
+		}
+		if err := dated("on", on, reason); err != nil {
 			return err
 		}
 		history, err := FactHistory(ctx, tx, a.ID, Area)
@@ -487,14 +492,4 @@ func (s *Service) moveArea(ctx context.Context, tx *db.Tx, actor access.Actor, a
 		}
 	}
 	return nil
-}
-
-// names lists institutions in words.
-func names(ctx context.Context, tx *db.Tx, ids []string) (string, error) {
-	full, err := organization.FullNames(ctx, tx, ids)
-	var out []string
-	for _, id := range ids {
-		out = append(out, full[id])
-	}
-	return strings.Join(out, "、"), err
 }

@@ -421,3 +421,13 @@ func (s *Service) ShareRepresentative(ctx context.Context, actor access.Actor, a
 		return err
 	})
 }
+
+// names lists institutions in words.
+func names(ctx context.Context, tx *db.Tx, ids []string) (string, error) {
+	full, err := organization.FullNames(ctx, tx, ids)
+	var out []string
+	for _, id := range ids {
+		out = append(out, full[id])
+	}
+	return strings.Join(out, "、"), err
+}

@@ -123,7 +123,7 @@ func TestGridFigures(t *testing.T) {
 	must(err)
 	l, err := a.Grids.Begin(ctx, county, "320481", "全市一片", "")
 	must(err)
-	l, err = a.Grids.AddCell(ctx, county, l.ID, l.Version, "全市", org("溧阳市人民医院"))
+	l, err = a.Grids.AddCell(ctx, county, l.ID, 1, "全市", org("溧阳市人民医院"))
 	must(err)
 	codes := make([]string, len(towns))
 	for i, x := range towns {

@@ -76,10 +76,10 @@ func TestFormReturnCorrectAndFile(t *testing.T) {
 	city.visit(filing)
 	city.button("退回补正")
 	city.choose("field", "成员单位名单")
-	city.choose("reason", "")
+	city.choose("reason", "材料不全")
 	city.set("comment", "请核对接履桥社区是否已签协议")
 	city.press("form#return button[type=submit]", "退回补正")
-	city.reads("退回")
+	city.reads("成员单位名单：请核对接履桥社区是否已签协议")
 
 	office.visit(filing)
 	office.reads("退回补正", "成员单位名单：", "请核对接履桥社区是否已签协议", "报送前检查")
@@ -127,7 +127,7 @@ func TestSplitAnAlliance(t *testing.T) {
 	office.visit(alliance + "/do/split")
 	office.fill("name", "零陵区妇幼康复专科联盟")
 	office.choose("lead", "零陵区妇幼保健")
-	office.set("on", "2027-01-01")
+	office.set("on", "2026-12-01")
 	office.set("reason", "区卫健局批复")
 	office.press("form#act button[type=submit]", "拆分医联体")
 	office.reads("请选择至少一家成员单位")
@@ -136,9 +136,9 @@ func TestSplitAnAlliance(t *testing.T) {
 	office.press("form#act button[type=submit]", "拆分医联体")
 	office.reads("拆分医联体已登记")
 
-	office.visit(alliance + "?on=2026-12-31")
+	office.visit(alliance + "?on=2026-11-30")
 	office.reads("成员（12 家）", "凼底乡卫生院")
-	office.visit(alliance + "?on=2027-01-01")
+	office.visit(alliance + "?on=2026-12-01")
 	office.reads("成员（10 家）")
 	if roster := office.read("main table"); strings.Contains(roster, "凼底乡卫生院") {
 		t.Error("who was parted off is still a member")
@@ -146,7 +146,7 @@ func TestSplitAnAlliance(t *testing.T) {
 	office.visit("/alliances")
 	office.reads("零陵区妇幼康复专科联盟")
 	office.phone().fits("alliances-phone")
-	if got := office.get("/alliances/report.csv?on=2026-12-31"); got.Status != 200 || strings.Contains(got.Text, "妇幼康复") {
+	if got := office.get("/alliances/report.csv?on=2026-11-30"); got.Status != 200 || strings.Contains(got.Text, "妇幼康复") {
 		t.Errorf("the report of the day before shows the new layout: %d", got.Status)
 	}
 }

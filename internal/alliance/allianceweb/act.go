@@ -173,7 +173,7 @@ var acts = map[string]act{
 			_, err := c.svc().Split(c.ctx, c.actor, c.v.ID, alliance.Formation{Name: c.text("name"), Kind: c.v.Kind, Region: c.v.Alliance.Region, Lead: c.text("lead"), Members: members, On: c.day("on"), Reason: c.text("reason")})
 			return err
 		}},
-	"succeed": {title: "机构合并或拆分", right: access.AllianceEdit, tab: "members", danger: true,
+	"succeed": {title: "机构合并或拆分", right: access.AllianceOrder, tab: "members", danger: true,
 		note: "机构自该日起由新机构接替，在它所属的全部医联体中一并办理；此前的成员关系和报表不变。合并后的机构可以是其中一家，也可以是新登记的机构。",
 		fields: func(s *sheet) []field {
 			return []field{s.choice("类型", "kind", []web.Option{{Value: string(alliance.Merge), Text: "合并"}, {Value: string(alliance.SplitOrgs), Text: "拆分"}}),

@@ -234,6 +234,25 @@ func (v page2) tabs() []web.Tab {
 		tab("备案与变更", "filings", len(v.Filings)), tab("协议与关系", "relations", len(v.Relations)), tab("推进与统一管理", "plan", 0)}
 }
 
+// memberActs are the actions on members that the rules of the kind know.
+func (v page2) memberActs() []string {
+	names := []string{"join", "leave", "lead", "adjust", "split", "succeed"}
+	if v.Rules.Exclusive.Is {
+		names = append(names, "claim")
+		if len(v.Areas) > 0 {
+			names = append(names, "release")
+		}
+	}
+	names = append(names, "standing")
+	if v.Rules.Representative.Text == alliance.Shared {
+		names = append(names, "share")
+	}
+	if len(v.Rules.Documents) > 0 {
+		names = append(names, "document")
+	}
+	return append(names, "end", "order")
+}
+
 func (p *Pages) show(w http.ResponseWriter, r *http.Request) error {
 	v, err := p.load(r)
 	if err != nil {

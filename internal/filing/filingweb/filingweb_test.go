@@ -109,6 +109,37 @@ func TestSplitThroughThePage(t *testing.T) {
 	})
 }
 
+// Two members become one, and a tight alliance answers for a town: through the
+// page, each with its filing.
+func TestSuccessionAndAreasThroughThePage(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, f := setup(t, d)
+		a := w.Community("2026-03-02")
+		page := "/alliances/" + a.ID
+		f.See(page, "登记负责片区").Hides("不再负责片区", "机构合并或拆分")
+		f.Get(page+"/do/succeed", 403) // the institutions are in other alliances too: the bureau does it
+		f.Actor = w.County
+		f.See(page, "机构合并或拆分")
+		old, into := w.Org("水口山镇中心卫生院"), w.Org("珠山镇中心卫生院")
+		form := url.Values{"kind": {"merge"}, "from": {old}, "into": {into}, "on": {"2026-04-01"}, "reason": {"区编委批复"}}
+		f.Post(page+"/do/succeed", form, 422).Shows("两家以上被合并机构")
+		form["from"] = []string{old, into}
+		f.Post(page+"/do/succeed", form, 303)
+		f.See(page+"?on=2026-03-31", "成员（3 家）")
+		f.See(page+"?on=2026-04-01", "成员（2 家）").Hides("水口山镇中心卫生院</a>")
+		f.Actor = w.Office
+
+		area := url.Values{"area": {"431102101"}, "on": {"2026-03-10"}, "reason": {"区规划"}}
+		f.Post(page+"/do/claim", url.Values{"area": {"431103"}, "on": {"2026-03-10"}, "reason": {"x"}}, 422).Shows("不在这个医联体服务的地区内")
+		f.Post(page+"/do/claim", area, 303)
+		f.See(page+"?on=2026-03-10", "负责片区", "水口山镇")
+		area.Set("on", "2026-05-01")
+		f.Post(page+"/do/release", area, 303)
+		f.See(page+"?on=2026-05-01").Hides("负责片区</dt>")
+		f.See(page+"?tab=filings", "机构合并或拆分", "负责片区变更")
+	})
+}
+
 // Everything on the alliance's page opens, for those who may, and nobody else.
 func TestEveryActionOpens(t *testing.T) {
 	w, f := setup(t, dbtest.SQLite(t))
@@ -117,7 +148,7 @@ func TestEveryActionOpens(t *testing.T) {
 	for _, tab := range []string{"members", "organs", "charter", "filings", "relations", "plan"} {
 		f.See("/alliances/"+a.ID+"?tab="+tab, a.Name)
 	}
-	for _, action := range []string{"join", "leave", "lead", "adjust", "split", "end", "standing", "share", "document", "relate", "establish", "appoint", "dismiss", "renew", "meeting", "unify", "reach"} {
+	for _, action := range []string{"join", "leave", "lead", "adjust", "split", "claim", "release", "end", "standing", "share", "document", "relate", "establish", "appoint", "dismiss", "renew", "meeting", "unify", "reach"} {
 		f.See("/alliances/"+a.ID+"/do/"+action, a.Name)
 		f.Post("/alliances/"+a.ID+"/do/"+action, url.Values{}, 422)
 	}

@@ -165,6 +165,7 @@ var keyTitles = map[string]string{
 	"participation.kinds.government":         "参加率分母：政府办医疗机构的类型",
 	"participation.kinds.government_primary": "参加率分母：政府办基层机构的类型",
 	"participation.kinds.secondary_public":   "参加率分母：二级公立医院的类型",
+	"participation.kinds.township":           "参加率分母：乡镇卫生院、社区卫生服务中心的类型",
 	"participation.kinds.tertiary_public":    "参加率分母：三级公立医院的类型",
 	"participation.level.secondary_public":   "参加率分母：二级公立医院的等级",
 	"participation.level.tertiary_public":    "参加率分母：三级公立医院的等级",
