@@ -94,7 +94,7 @@ func (k *keeper) QueryContext(ctx context.Context, query string, args []driver.N
 		return nil, err
 	}
 	s.busy = true
-	return keptRows{rows, s}, nil
+	return keptRows{rows.(liteRows), s}, nil
 }
 
 // statement returns the kept statement of a text; nil when the text is not to
@@ -153,14 +153,20 @@ func (k *keeper) Close() error {
 	return k.liteConn.Close()
 }
 
+// liteRows is what the driver's rows can tell; a backup asks for the types.
+type liteRows interface {
+	driver.Rows
+	driver.RowsColumnTypeDatabaseTypeName
+}
+
 // keptRows gives the statement back when the rows are read.
 type keptRows struct {
-	driver.Rows
+	liteRows
 	of *kept
 }
 
 // Close implements driver.Rows.
 func (r keptRows) Close() error {
 	r.of.busy = false
-	return r.Rows.Close()
+	return r.liteRows.Close()
 }
