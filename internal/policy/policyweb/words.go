@@ -10,6 +10,21 @@ import (
 // keyTitles are the Chinese names of what a rule or a target is about. A key
 // that is not here is named by its parts (title).
 var keyTitles = map[string]string{
+	"chart.medicine.stale_days":              "用药多久没有新记录视为可能已停（天）",
+	"chart.problem.chronic":                  "一直列为健康问题的慢性病",
+	"chart.problem.recent_days":              "其他诊断列为健康问题的天数",
+	"chart.trend.percent":                    "结果变化在多少百分比以内视为平稳",
+	"disclosure.clock.review":                "紧急调阅的复核期限",
+	"disclosure.reason.improper":             "不当调阅的认定理由",
+	"disclosure.reason.justified":            "紧急调阅符合规定的认定理由",
+	"record.sensitive.diagnoses":             "敏感信息的诊断编码",
+	"record.sensitive.labels":                "来源系统的保密标签",
+	"record.sensitive.minor_age":             "未成年人全部内容按敏感处理的年龄",
+	"record.sensitive.open":                  "打开敏感信息的有效时间",
+	"record.sensitive.words":                 "敏感信息的名称用词",
+	"visit.complaints":                       "门诊登记的常用主诉",
+	"visit.follow.ahead":                     "复诊提前多久列出",
+	"visit.vitals":                           "体征的参考范围",
 	"alliance.council.chair":                 "理事长由谁担任",
 	"alliance.council.members":               "理事由谁担任",
 	"alliance.council.term_years":            "理事会任期（年）",
