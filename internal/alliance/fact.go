@@ -190,10 +190,10 @@ func authorityRegion(ctx context.Context, tx *db.Tx, o organization.Organization
 		return "", err
 	}
 	want := region.County
-	switch {
-	case o.Kind == organization.ProvinceHospital:
+	switch o.Kind {
+	case organization.ProvinceHospital:
 		want = region.Province
-	case o.Kind == organization.CityHospital:
+	case organization.CityHospital:
 		want = region.City
 	}
 	for _, r := range line {

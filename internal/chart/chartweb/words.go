@@ -131,11 +131,9 @@ func path(s chart.Series, w, h float64) string {
 	span := last.Sub(first).Seconds()
 	var b strings.Builder
 	for i, p := range points {
-		x := w / 2
+		x := float64(i) / float64(len(points)-1) * w
 		if span > 0 {
 			x = p.At.Sub(first).Seconds() / span * w
-		} else {
-			x = float64(i) / float64(len(points)-1) * w
 		}
 		fmt.Fprintf(&b, "%.1f,%.1f ", x, h-(p.Value.Number-low)/(high-low)*h)
 	}

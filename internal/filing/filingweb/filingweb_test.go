@@ -135,7 +135,7 @@ func TestSuccessionAndAreasThroughThePage(t *testing.T) {
 		f.See(page+"?on=2026-03-10", "负责片区", "水口山镇")
 		area.Set("on", "2026-05-01")
 		f.Post(page+"/do/release", area, 303)
-		f.See(page+"?on=2026-05-01").Hides("负责片区</dt>")
+		f.See(page + "?on=2026-05-01").Hides("负责片区</dt>")
 		f.See(page+"?tab=filings", "机构合并或拆分", "负责片区变更")
 	})
 }
