@@ -162,15 +162,33 @@ func TestDissolutionByOrder(t *testing.T) {
 		id := general(t, d)
 		bureau := access.Actor{Account: "b", Name: "局", Role: string(access.BureauCounty), Org: org(t, d, "零陵区卫生健康局")}
 		office := access.Actor{Account: "o", Name: "办公室", Role: string(access.AllianceOffice), Org: org(t, d, "永州市第四人民医院")}
-		if err := svc.End(ctx, office, id, "2026-04-01", true, "严重违背"); !errs.Is(err, errs.Forbidden) {
+		x := alliance.Dissolution{Alliance: id, On: "2026-04-01", Reason: "严重违背协议，责令解散", Liable: []alliance.Liable{
+			{Duty: alliance.ForCases, Name: "蒋一", Position: "零陵区中医院副院长"}, {Duty: alliance.ForDocuments, Name: "蒋二", Position: "区卫健局医政股长"},
+			{Duty: alliance.HeldToIt, Name: "伍三", Position: "永州市第四人民医院院长"}}}
+		if err := svc.Order(ctx, office, x); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("the office orders: %v", err)
 		}
 		other := bureau
 		other.Org = org(t, d, "零陵区中医院")
-		if err := svc.End(ctx, other, id, "2026-04-01", true, "严重违背"); !errs.Is(err, errs.Forbidden) {
+		if err := svc.Order(ctx, other, x); !errs.Is(err, errs.Forbidden) {
 			t.Errorf("a bureau's role at a hospital: %v", err)
 		}
-		must(t, svc.End(ctx, bureau, id, "2026-04-01", true, "严重违背协议，责令解散"))
+		for name, change := range map[string]func(*alliance.Dissolution){
+			"nobody":                func(x *alliance.Dissolution) { x.Liable = nil },
+			"nobody for the papers": func(x *alliance.Dissolution) { x.Liable = x.Liable[:1] },
+			"only who is held":      func(x *alliance.Dissolution) { x.Liable = x.Liable[2:] },
+			"a name without post":   func(x *alliance.Dissolution) { x.Liable[0].Position = " " },
+			"an unknown duty":       func(x *alliance.Dissolution) { x.Liable[2].Duty = "x" },
+			"no reason":             func(x *alliance.Dissolution) { x.Reason = "" },
+		} {
+			y := x
+			y.Liable = slices.Clone(x.Liable)
+			change(&y)
+			if err := svc.Order(ctx, bureau, y); !errs.Is(err, errs.Invalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		must(t, svc.Order(ctx, bureau, x))
 		if n := len(members(t, d, id, "2026-03-31", d.Now())); n != 17 {
 			t.Errorf("%d members on the last day", n)
 		}
@@ -181,7 +199,11 @@ func TestDissolutionByOrder(t *testing.T) {
 		if change.What != alliance.WasEnded || change.Track != "end" || change.Clause != "LL-4.5.1" {
 			t.Errorf("%+v", change)
 		}
-		if err := svc.End(ctx, bureau, id, "2026-05-01", true, "再来一次"); !errs.Is(err, errs.Conflict) {
+		liable := dbtest.View(t, d, func(tx *db.Tx) ([]alliance.Liable, error) { return alliance.LiableOf(ctx, tx, id) })
+		if len(liable) != 3 || liable[0].Change != change.ID || liable[1].Name != "蒋二" || liable[2].Duty != alliance.HeldToIt {
+			t.Errorf("persons responsible: %+v", liable)
+		}
+		if err := svc.Order(ctx, bureau, x); !errs.Is(err, errs.Conflict) {
 			t.Errorf("ended twice: %v", err)
 		}
 		_, err := svc.Join(ctx, admin, alliance.Membership{Alliance: id, Org: org(t, d, "零陵区中医院"), Role: alliance.Member, Period: alliance.Period{ValidFrom: "2026-04-02"}})
@@ -340,7 +362,7 @@ func TestWhatWasKnownStaysKnown(t *testing.T) {
 					}
 				case "end":
 					if rapid.IntRange(0, 3).Draw(rt, "really") == 0 {
-						err = svc.End(ctx, admin, a.ID, on, false, "到期")
+						err = svc.End(ctx, admin, a.ID, on, "到期")
 					}
 				case "succeed":
 					err = svc.Succeed(ctx, admin, alliance.Succession{Kind: alliance.Merge, From: []string{one, pool[0]}, Into: []string{pool[1]}, On: on, Reason: "合并"})

@@ -141,6 +141,7 @@ type Full struct {
 	Case      flow.Case
 	Alliance  alliance.Alliance
 	Changes   []alliance.Change
+	Liable    []alliance.Liable // named by an order to dissolve
 	Stamps    []Stamp
 	Members   []alliance.Membership
 	MembersOn calendar.Date

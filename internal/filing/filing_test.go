@@ -192,7 +192,10 @@ func TestNoChangeIsSilent(t *testing.T) {
 			func() error {
 				return w.Alliances.Succeed(ctx, w.Admin, alliance.Succession{Kind: alliance.Merge, From: []string{dangdi, w.Org("梳子铺乡卫生院")}, Into: []string{dangdi}, On: "2026-07-01", Reason: "合并"})
 			},
-			func() error { return w.Alliances.End(ctx, w.County, a.ID, "2026-09-01", true, "责令解散") },
+			func() error {
+				return w.Alliances.Order(ctx, w.County, alliance.Dissolution{Alliance: a.ID, On: "2026-09-01", Reason: "责令解散", Liable: []alliance.Liable{
+					{Duty: alliance.ForCases, Name: "蒋一", Position: "副院长"}, {Duty: alliance.ForDocuments, Name: "蒋一", Position: "副院长"}}})
+			},
 		}
 		for i, act := range acts {
 			w.OK(act())

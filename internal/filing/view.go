@@ -54,6 +54,9 @@ func (s *Service) gather(ctx context.Context, tx *db.Tx, f Filing) (Full, error)
 	if v.Changes, err = changesOf(ctx, tx, f.ID); err != nil {
 		return v, err
 	}
+	if v.Liable, err = alliance.LiableOf(ctx, tx, f.Alliance); err != nil {
+		return v, err
+	}
 	docs, err := alliance.FactsOn(ctx, tx, f.Alliance, calendar.DateOf(tx.Now), tx.Now)
 	if err != nil {
 		return v, err

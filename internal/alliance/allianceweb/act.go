@@ -205,12 +205,24 @@ var acts = map[string]act{
 	"end": {title: "终止医联体", right: access.AllianceEdit, tab: "members", danger: true, note: "自该日起不能再办新的业务，已在办的按原规则办完。",
 		fields: func(s *sheet) []field { return []field{s.on(), s.reason()} },
 		run: func(c call) error {
-			return c.svc().End(c.ctx, c.actor, c.v.ID, c.day("on"), false, c.text("reason"))
+			return c.svc().End(c.ctx, c.actor, c.v.ID, c.day("on"), c.text("reason"))
 		}},
-	"order": {title: "责令解散", right: access.AllianceOrder, tab: "members", danger: true, note: "严重违背规定的，责令牵头医院解散医联体（LL-4.5.1）。自该日起不能再办新的业务，已在办的按原规则办完。",
-		fields: func(s *sheet) []field { return []field{s.on(), s.reason()} },
+	"order": {title: "责令解散", right: access.AllianceOrder, tab: "members", danger: true, note: "严重违背规定的，责令牵头医院解散医联体（LL-4.5.1）。自该日起不能再办新的业务，已在办的按原规则办完。责任人一行一人，先写姓名，逗号后写单位和职务。",
+		fields: func(s *sheet) []field {
+			out := []field{s.on(), s.reason()}
+			for _, d := range alliance.Duties() {
+				f := s.area(d.Title(), string(d))
+				f.Required, f.Hint = d != alliance.HeldToIt, "例如：张某，某某医院院长"
+				out = append(out, f)
+			}
+			return out
+		},
 		run: func(c call) error {
-			return c.svc().End(c.ctx, c.actor, c.v.ID, c.day("on"), true, c.text("reason"))
+			x := alliance.Dissolution{Alliance: c.v.ID, On: c.day("on"), Reason: c.text("reason")}
+			for _, d := range alliance.Duties() {
+				x.Liable = append(x.Liable, persons(d, c.text(string(d)))...)
+			}
+			return c.svc().Order(c.ctx, c.actor, x)
 		}},
 	"standing": {title: "登记法人和隶属", right: access.AllianceEdit, tab: "members", note: "法人资格和法定代表人是两个独立的事项，各有起止日期。",
 		fields: func(s *sheet) []field {
@@ -310,6 +322,22 @@ var acts = map[string]act{
 			clause, name, _ := strings.Cut(c.text("name"), "/")
 			return c.governance().Reach(c.ctx, c.actor, c.v.ID, clause, name, c.text("state"), c.text("evidence"), c.day("on"))
 		}},
+}
+
+// persons reads one person a line: the name, then institution and post.
+func persons(d alliance.Duty, text string) []alliance.Liable {
+	var out []alliance.Liable
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		l := alliance.Liable{Duty: d, Name: line}
+		if i := strings.IndexFunc(line, func(r rune) bool { return strings.ContainsRune("，,、 　", r) }); i > 0 {
+			l.Name, l.Position = line[:i], strings.TrimLeft(line[i:], "，,、 　")
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {

@@ -207,6 +207,7 @@ type page2 struct {
 	Filings    []filing.Filing
 	Cases      map[string]flow.Case
 	Changes    []alliance.Change
+	Liable     []alliance.Liable // named by an order to dissolve
 	Relations  []alliance.Relation
 	Unified    []governance.Unified
 	Milestones []governance.Milestone
@@ -358,6 +359,9 @@ func (p *Pages) fillBodies(ctx context.Context, tx *db.Tx, v *page2, at time.Tim
 		}
 	}
 	if v.Changes, err = alliance.Changes(ctx, tx, v.ID); err != nil {
+		return err
+	}
+	if v.Liable, err = alliance.LiableOf(ctx, tx, v.ID); err != nil {
 		return err
 	}
 	if v.Unified, err = governance.UnifiedNow(ctx, tx, v.ID); err != nil {

@@ -162,3 +162,25 @@ func TestEveryActionOpens(t *testing.T) {
 	f.See("/exemptions", "还没有例外")
 	f.Post("/exemptions", facetest.Form("kind", "branch", "region", "4311", "since", "2026-03-02", "purpose", "设分院", "evidence", "省里批复同意设立分院"), 422).Shows("当地没有文件要求")
 }
+
+// A12, LL-4.5.1: the bureau orders the end and names who takes over; the page
+// of the alliance and the filing paper list them.
+func TestOrderedDissolutionNamesWhoAnswers(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w, f := setup(t, d)
+		a := w.General()
+		f.Actor = w.County
+		f.See("/alliances/"+a.ID+"/do/order", "接办在办业务", "接收文件档案", "被追究责任的主要负责人")
+		form := url.Values{"on": {"2026-04-01"}, "reason": {"严重违背协议"}, "cases": {"蒋甲，零陵区中医院副院长"}}
+		f.Post("/alliances/"+a.ID+"/do/order", form, 422).Shows("由谁接收文件档案", "蒋甲，零陵区中医院副院长")
+		form.Set("documents", "唐乙")
+		f.Post("/alliances/"+a.ID+"/do/order", form, 422).Shows("唐乙", "不完整")
+		form.Set("documents", "唐乙,区卫生健康局医政股长\n")
+		form.Set("held", "伍丙、永州市第四人民医院院长\n周丁 凼底乡卫生院院长")
+		f.Post("/alliances/"+a.ID+"/do/order", form, 303)
+		f.See("/alliances/"+a.ID, "自 2026-04-01 起终止", "责令解散的责任人", "唐乙", "区卫生健康局医政股长", "周丁", "凼底乡卫生院院长")
+		f.Actor = w.Office
+		task := f.See("/filings", a.Name).LastBefore(a.Name, `href="/filings/`, `"`)
+		f.See("/filings/"+task+"/print", "责令解散的责任人", "接办在办业务：蒋甲（零陵区中医院副院长）", "被追究责任的主要负责人：伍丙（永州市第四人民医院院长）")
+	})
+}
