@@ -53,6 +53,7 @@ var ranks = [][]string{
 	{"alliance/participation"},
 	{"alliance/alliancetest", "grid"},
 	{"charter", "governance", "grid/report"},
+	{"steering"},
 	{"filing"},
 	{"filing/filingtest"},
 	// 4 care
@@ -73,6 +74,7 @@ var ranks = [][]string{
 		"patient/patientweb", "patient/indexweb", "contract/contractweb", "account/accountweb", "message/messageweb",
 		"referral/referralweb", "referral/ledgerweb", "referral/countweb", "calls/callsweb", "certificate/certificateweb", "consult/consultweb", "schedule/scheduleweb",
 		"referral/phonedweb",
+		"steering/steeringweb",
 		"grid/gridweb", "alliance/participation/participationweb", "exchange/exchangeweb"},
 	{"chart/chartweb"},
 	{"visit/visitweb"},

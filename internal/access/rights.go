@@ -62,6 +62,7 @@ const (
 	AllianceOrder   Right = "alliance.order"   // order an alliance to be dissolved
 	AllianceRead    Right = "alliance.read"    // alliances with organs, charter, filings, agreements
 	GovernanceEdit  Right = "governance.edit"  // organs, meetings, decisions, unified managements, milestones
+	SteeringEdit    Right = "steering.edit"    // leading group, its office, joint conference of a bureau
 	CharterEdit     Right = "charter.edit"     // write and adopt charters
 	FilingPrepare   Right = "filing.prepare"   // write and send filings
 	FilingReview    Right = "filing.review"    // stamp, pass on, return filings
@@ -168,6 +169,7 @@ var rights = map[Right][]grant{
 	AllianceOrder:   {{bureaus, []Relation{Region}}},
 	AllianceRead:    {{slices.Concat(offices, bureaus, []Role{TownshipHead, DepartmentHead, MedicalAffairs, Insurer, SystemAdmin}), []Relation{Any}}},
 	GovernanceEdit:  {{offices, []Relation{Own}}},
+	SteeringEdit:    {{bureaus, []Relation{Own}}},
 	CharterEdit:     {{offices, []Relation{Own}}},
 	FilingPrepare:   {{[]Role{AllianceOffice}, []Relation{Own}}},
 	FilingReview:    {{bureaus, []Relation{Own}}},

@@ -86,7 +86,7 @@ var answered = map[string]policyweb.Answer{
 	"LL-4.4.1d": whole("/referrals"),
 	"LL-4.5.1":  part("/alliances", "定期检查的登记，追究责任的处理结果"),
 	"LL-5":      whole("/alliances"),
-	"LL-6":      part("/policy", "领导小组的任职和活动；机构名单已载入登记"),
+	"LL-6":      whole("/steering"),
 }
 
 func whole(pages ...string) policyweb.Answer {

@@ -47,6 +47,7 @@ import (
 	"yilian/internal/referral"
 	"yilian/internal/referral/phoned"
 	"yilian/internal/schedule"
+	"yilian/internal/steering"
 	"yilian/internal/visit"
 	"yilian/internal/web"
 	"yilian/profiles"
@@ -76,6 +77,7 @@ type App struct {
 	Grids         *grid.Service
 	Charters      *charter.Service
 	Governance    *governance.Service
+	Steering      *steering.Service
 	Filings       *filing.Service
 	GridReports   *report.Service
 	Practitioners *practitioner.Service
@@ -201,6 +203,7 @@ func (a *App) assemble() {
 	a.Grids = &grid.Service{DB: a.DB, Log: a.Audit, Policy: a.Book}
 	a.Charters = &charter.Service{DB: a.DB, Log: a.Audit, Alliances: a.Alliances}
 	a.Governance = &governance.Service{DB: a.DB, Log: a.Audit, Book: a.Book, Flow: a.Flow, Alliances: a.Alliances}
+	a.Steering = &steering.Service{DB: a.DB, Log: a.Audit, Book: a.Book}
 	a.Filings = &filing.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Calendar: a.Calendar, Queue: a.Queue, Alliances: a.Alliances}
 	a.GridReports = &report.Service{DB: a.DB, Flow: a.Flow, Book: a.Book, Grids: a.Grids}
 	a.Practitioners = &practitioner.Service{DB: a.DB, Log: a.Audit}

@@ -25,7 +25,7 @@ import (
 func (a *App) counts() map[string]policyweb.Count {
 	all := map[string]policyweb.Count{
 		"LL-4.2": countSupports, "LL-4.3.1": countStanding, "GB-5.1": countStanding, "GB-3.1": countCharters, "JS-5.3": countFilings, "LL-4.5.1": countEnded,
-		"LL-5": a.countPhases, "SMX-5": a.countPhases, "SMX-4.1.3": a.countUnified, "ZZ-3.1": a.countDocuments, "JS-4.1.2": countExemptions,
+		"LL-5": a.countPhases, "SMX-5": a.countPhases, "SMX-4.1.3": a.countUnified, "ZZ-3.1": a.countDocuments, "JS-4.1.2": countExemptions, "LL-6": a.countSteering,
 	}
 	for kind, clauses := range map[alliance.Kind]string{
 		alliance.MedicalGroup: "GB-2.1 ZZ-2.1a JS-4.1.3", alliance.CountyCommunity: "GB-2.2 ZZ-2.3 JS-4.1.4 SMX-4.1.1", alliance.SpecialtyAlliance: "GB-2.3 ZZ-2.2 JS-4.3 JS-A2",
@@ -289,6 +289,25 @@ func (a *App) countPhases(ctx context.Context, tx *db.Tx, code string, day calen
 		}
 	}
 	return fmt.Sprintf("%d 个医联体的阶段任务 %d 项，已完成 %d 项", len(list), all, done), "/alliances", nil
+}
+
+func (a *App) countSteering(ctx context.Context, tx *db.Tx, code string, day calendar.Date) (string, string, error) {
+	groups, err := a.Steering.Of(ctx, tx, code, day)
+	if err != nil {
+		return "", "", err
+	}
+	there, last := 0, calendar.Date("")
+	for _, g := range groups {
+		if g.ID != "" {
+			there++
+		}
+		last = max(last, g.LastMeeting())
+	}
+	met := "还没有登记会议"
+	if last != "" {
+		met = "最近一次会议 " + string(last)
+	}
+	return fmt.Sprintf("文件设立 %d 个，已登记成立 %d 个，%s", len(groups), there, met), "/steering", nil
 }
 
 // gridCoverage is the share of the towns of a region that lie in a cell of a

@@ -35,7 +35,7 @@ func opened(t *testing.T, id string) *App {
 // puts into the registers.
 func TestCountsOfClauses(t *testing.T) {
 	for id, want := range map[string]map[string]string{
-		"lingling":  {"LL-4.2": "12 对", "LL-4.1": "5 项", "GB-3.1": "3 个医联体，0 个有现行章程", "LL-5": "阶段任务 9 项", "JS-5.3": "备案有效 0 个", "GB-5.1": "成员 19 家"},
+		"lingling":  {"LL-4.2": "12 对", "LL-4.1": "5 项", "GB-3.1": "3 个医联体，0 个有现行章程", "LL-5": "阶段任务 9 项", "LL-6": "文件设立 3 个，已登记成立 0 个，还没有登记会议", "JS-5.3": "备案有效 0 个", "GB-5.1": "成员 19 家"},
 		"zhengzhou": {"ZZ-2.1a": "3 个，成员 3 家", "ZZ-2.2": "7 个", "ZZ-3.1": "已登记 0 份", "ZZ-2.4": "0 个"},
 		"jiangsu":   {"JS-A2": "19 个，成员 19 家", "JS-4.1.1": "6 项，涉及 13 个地区", "JS-4.5.3": "19 个，治理机构齐全 0 个", "JS-4.1.2": "0 件"},
 	} {

@@ -49,6 +49,7 @@ import (
 	"yilian/internal/referral/phonedweb"
 	"yilian/internal/referral/referralweb"
 	"yilian/internal/schedule/scheduleweb"
+	"yilian/internal/steering/steeringweb"
 	"yilian/internal/visit/visitweb"
 	"yilian/internal/web"
 )
@@ -127,6 +128,7 @@ func (a *App) routes() {
 		Clauses: answered, Figures: a.figures(), Counts: a.counts(), Items: site.Items, Offered: offered,
 	}}).Routes(site)
 	(&allianceweb.Pages{Alliances: a.Alliances, Charters: a.Charters, Governance: a.Governance, Filings: a.Filings}).Routes(site)
+	steeringweb.Routes(site, a.Steering)
 	filingweb.Routes(site, &filingweb.Pages{Filings: a.Filings, Exemptions: a.Exemptions})
 	calendarweb.Routes(site, a.DB, a.Calendars, a.Audit)
 	jobsweb.Routes(site, a.DB, a.Queue, a.Audit)

@@ -77,7 +77,7 @@ type Tie struct {
 type Body struct {
 	ID      string `toml:"id"`
 	Name    string `toml:"name"`
-	Kind    string `toml:"kind"` // council, office, leading_group, committee, party_committee
+	Kind    string `toml:"kind"` // council, office, leading_group, leading_group_office, joint_conference, committee, party_committee
 	Posts   []Post `toml:"posts"`
 	Clause  string `toml:"clause"`
 	Note    string `toml:"note"`

@@ -204,7 +204,7 @@ func TestFactsOfLingling(t *testing.T) {
 	if members["general"] != 16 || members["orthopaedics"] != 10 || members["maternal"] != 10 || len(b.Alliances) != 3 {
 		t.Errorf("members %v, %d alliances", members, len(b.Alliances))
 	}
-	if f := b; len(f.Ties) != 5 || len(f.Phases) != 3 || len(f.Bodies) != 4 {
+	if f := b; len(f.Ties) != 5 || len(f.Phases) != 3 || len(f.Bodies) != 6 {
 		t.Errorf("ties %d phases %d bodies %d", len(f.Ties), len(f.Phases), len(f.Bodies))
 	}
 }

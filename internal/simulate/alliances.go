@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"yilian/internal/flow"
 	"yilian/internal/governance"
 	"yilian/internal/organization"
+	"yilian/internal/steering"
 )
 
 // body is one alliance of Lingling with who keeps it in the demo.
@@ -42,7 +44,46 @@ func (s *simulation) govern(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.steer(ctx); err != nil {
+		return err
+	}
 	return s.file(ctx, bodies, today)
+}
+
+// steer has the county's bureau set up what LL-6 asks for; the posts are filled
+// but for a few, and the group has met once.
+func (s *simulation) steer(ctx context.Context) error {
+	bureau := s.staff.orgs[district]
+	by, on := access.Actor{Name: "医政医管股", Role: string(access.BureauCounty), Org: bureau.ID, OrgName: bureau.Name, Regions: []string{s.scene.county}}, calendar.DateOf(s.app.DB.Now())
+	var groups []steering.Group
+	err := s.app.DB.View(ctx, func(tx *db.Tx) (err error) {
+		groups, err = s.app.Steering.Of(ctx, tx, s.scene.county, on)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	chair := ""
+	for _, g := range groups {
+		if err := s.app.Steering.Establish(ctx, by, g.Profile, g.Body.ID, on, "区卫生健康局成立领导小组的通知"); err != nil {
+			return err
+		}
+		for _, p := range g.Posts {
+			name, _ := s.staff.names.next()
+			chair = cmp.Or(chair, name)
+			x := steering.Seat{Post: p.Title, Name: name, Position: p.HeldBy, From: on, Basis: "区卫生健康局成立领导小组的通知"}
+			if err := s.app.Steering.Appoint(ctx, by, g.Profile, g.Body.ID, x); err != nil {
+				return err
+			}
+		}
+		if g.Kind == "leading_group" {
+			m := steering.Meeting{Title: "领导小组第一次工作会议", HeldOn: on, Chair: chair, Present: "领导小组成员，区级公立医院和各乡镇卫生院负责人", Minutes: "明确三个联盟的分工；各单位月底前报送年度计划。"}
+			if err := s.app.Steering.Hold(ctx, by, g.Profile, g.Body.ID, m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // lastCountable is today, or the last day from which every deadline of the demo

@@ -19,7 +19,7 @@ var objects = map[string]string{
 	"practitioner": "人员", "posting": "下派", "roster": "值班表", "shift": "值班表", "message": "消息", "notice": "消息",
 	"alliance": "医联体", "membership": "成员单位", "support": "帮扶", "calendar": "工作日历", "job": "后台任务",
 	"calls": "通话与交接", "certificate": "转诊证明", "referral.ledger": "转诊台账", "referral.list": "转诊列表",
-	"charter": "章程", "governance": "医联体治理", "encounter": "就诊", "visit": "门诊登记", "disclosure": "紧急调阅复核", "exchange": "数据交换", "grid": "网格布局", "grid_layout": "网格布局", "index": "主索引", "record": "健康记录",
+	"charter": "章程", "governance": "医联体治理", "steering": "领导小组", "encounter": "就诊", "visit": "门诊登记", "disclosure": "紧急调阅复核", "exchange": "数据交换", "grid": "网格布局", "grid_layout": "网格布局", "index": "主索引", "record": "健康记录",
 	"audit": "审计", "contract_team": "签约团队", "appointment": "预约", "schedule": "号源模板", "bed": "床位", "rescue": "绿色通道", "keys": "密钥", "setting": "系统设置", "policy": "政策规则", "region": "行政区划",
 }
 
@@ -50,6 +50,7 @@ var actions = map[string]string{
 	"appointment.book": "预约号源", "appointment.move": "改约", "appointment.keep": "改由替诊", "appointment.release": "释放预约",
 	"bed.offer": "调整可预约床位", "bed.occupy": "预留床位入住", "bed.discharge": "出院释放床位", "rescue.list": "修改绿色通道呼叫名单",
 	"charter.begin": "起草章程", "charter.save": "修改章程",
+	"steering.establish": "登记领导小组成立", "steering.appoint": "登记领导小组任职", "steering.dismiss": "登记领导小组离任", "steering.meeting": "登记领导小组会议",
 	"governance.meeting": "登记会议", "governance.milestone": "登记阶段任务", "governance.unify": "登记统一管理情况",
 	"client.approve": "批准系统客户端", "client.keys": "登记系统客户端公钥", "client.rotate": "更换系统客户端密钥", "client.token": "系统客户端取得令牌",
 	"encounter.record": "登记就诊", "encounter.correct": "更正就诊", "encounter.load": "批量登记就诊", "encounter.move": "就诊改归他人", "encounter.void": "作废就诊",
