@@ -27,6 +27,7 @@ var answered = map[string]policyweb.Answer{
 	"GB-3.4":  part("/referrals", "长期护理"),
 	"GB-4.1":  part("/policy", "执业登记时的核对"),
 	"GB-5.1":  part("/alliances", "财政补助与绩效挂钩"),
+	"GB-6.3":  part("/counts", "只有民营成员的转诊和基金份额，垄断资源、虹吸基层没有统计"),
 	"GB-6.1":  part("/alliance/participation", "省工作方案的登记"),
 
 	"ZZ-1.2":  part("/alliance/participation", "“有明显成效”没有可核对的定义"),

@@ -37,6 +37,7 @@ func Routes(site *web.Site, p *Pages) {
 	site.Handle("GET /counts/export", p.export)
 	site.Handle("GET /counts/growth", p.growth)
 	site.Handle("GET /counts/firstvisit", p.overrides)
+	site.Handle("GET /counts/private", p.private)
 	site.Handle("GET /counts/baselines", p.baselines)
 	site.Handle("POST /counts/baselines", p.enter)
 	site.Handle("POST /counts/baselines/import", p.load)
@@ -46,13 +47,17 @@ func Routes(site *web.Site, p *Pages) {
 		Rights: []string{string(access.ReferralCount)}})
 }
 
-func tabs(at string) []web.Tab {
-	return []web.Tab{
+func tabs(at string, actor access.Actor) []web.Tab {
+	out := []web.Tab{
 		{Title: "统计表", URL: "/counts", Hide: true, Active: at == "table"},
 		{Title: "增长与目标", URL: "/counts/growth", Hide: true, Active: at == "growth"},
 		{Title: "首诊病种上转", URL: "/counts/firstvisit", Hide: true, Active: at == "firstvisit"},
 		{Title: "基数", URL: "/counts/baselines", Hide: true, Active: at == "baselines"},
 	}
+	if region(actor) {
+		out = append(out, web.Tab{Title: "民营成员份额", URL: "/counts/private", Hide: true, Active: at == "private"})
+	}
+	return out
 }
 
 // region reports whether the actor counts a jurisdiction.
