@@ -203,7 +203,9 @@ func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant,
 			g = f
 		}
 	}
-	g.Direct = g.Basis != BasisRegistration && g.Basis != BasisBreak && Allowed(role, PatientLabels, Care)
+	for _, f := range found {
+		g.Direct = g.Direct || direct(role, f.Basis)
+	}
 	if !g.Direct {
 		g.Opened, err = opened(ctx, tx, actor, patient)
 	}

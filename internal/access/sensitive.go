@@ -1,7 +1,10 @@
 package access
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +22,9 @@ import (
 // a child's. Which they are is data (profiles/base/sensitive.toml). Who looks at
 // a record without direct care sees that something is hidden, not what kind it
 // is; whoever has the right opens it with a reason, for a short time.
+
+// What is kept is classed by the rules of everywhere at once (SensitiveAnywhere),
+// because it is classed once, for readers of any place.
 
 // MinorClass is the class of everything about a child.
 const MinorClass = "minor"
@@ -67,6 +73,49 @@ func SensitiveAt(book *policy.Book, at policy.Place, day calendar.Date) (Sensiti
 	return s, err
 }
 
+// SensitiveAnywhere reads the classes in force at any place that a profile
+// names: what one place holds sensitive is sensitive.
+func SensitiveAnywhere(book *policy.Book, day calendar.Date) (Sensitive, error) {
+	all, err := SensitiveAt(book, policy.Place{Regions: policy.Chain("CN")}, day)
+	if err != nil {
+		return all, err
+	}
+	seen := map[string]bool{"": true, "CN": true}
+	for _, p := range book.Profiles() {
+		for _, c := range p.Clauses() {
+			for _, r := range c.Rules {
+				at := cmp.Or(r.Region, p.Jurisdiction)
+				if seen[at] || !strings.HasPrefix(r.Key, "record.sensitive.") {
+					continue
+				}
+				seen[at] = true
+				s, err := SensitiveAt(book, policy.Place{Regions: policy.Chain(at)}, day)
+				if err != nil {
+					return all, err
+				}
+				all.diagnoses, all.words, all.labels = append(all.diagnoses, s.diagnoses...), append(all.words, s.words...), append(all.labels, s.labels...)
+				all.minorAge = max(all.minorAge, s.minorAge)
+			}
+		}
+	}
+	return all, nil
+}
+
+// Digest names the rules: two are equal when they class alike.
+func (s Sensitive) Digest() string {
+	h := sha256.New()
+	for _, list := range [][]policy.Code{s.diagnoses, s.words, s.labels} {
+		for _, c := range list {
+			fmt.Fprintf(h, "%q%q", c.Code, c.Prefixes)
+		}
+		fmt.Fprintln(h)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// MinorAge is the age below which everything about a person is sensitive.
+func (s Sensitive) MinorAge() int { return s.minorAge }
+
 // Fact is what the class of a fact follows from.
 type Fact struct {
 	Codes  []string // ICD-10, of either edition
@@ -97,13 +146,31 @@ func (s Sensitive) Class(f Fact) string {
 	for _, text := range f.Texts {
 		text = strings.ToUpper(text)
 		for _, c := range s.words {
-			if slices.ContainsFunc(c.Prefixes, func(w string) bool { return strings.Contains(text, w) }) {
+			if slices.ContainsFunc(c.Prefixes, func(w string) bool { return says(text, w) }) {
 				return c.Code
 			}
 		}
 	}
 	return ""
 }
+
+// says reports whether a text has a word. One in Latin letters does not begin
+// inside of another: an archive is no HIV, an interpretation no RPR.
+func says(text, word string) bool {
+	for from := 0; ; {
+		at := strings.Index(text[from:], word)
+		if at < 0 {
+			return false
+		}
+		at += from
+		if at == 0 || !latin(word[0]) || !latin(text[at-1]) {
+			return true
+		}
+		from = at + 1
+	}
+}
+
+func latin(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 // Minor reports whether everything about a person of an age is sensitive.
 func (s Sensitive) Minor(age int) bool { return age < s.minorAge }
@@ -127,6 +194,20 @@ func (s Sensitive) Title(class string) string {
 // SeesSensitive reports whether a reader with a grant sees what is hidden by
 // default: in direct care at once, otherwise while an opening of his lasts.
 func (g Grant) SeesSensitive() bool { return g.Direct || g.Opened }
+
+// direct reports whether a relation of an institution is direct care for a
+// reader: of a person who cares for patients any but having entered the person,
+// or broken the glass. A system reads for its whole institution, so consent to
+// read, which asks nobody to care, is not enough for it either.
+func direct(role Role, basis Basis) bool {
+	switch basis {
+	case BasisRegistration, BasisBreak:
+		return false
+	case BasisAuthorization:
+		return Allowed(role, PatientLabels, Care)
+	}
+	return role == SystemClient || Allowed(role, PatientLabels, Care)
+}
 
 // OpenSensitive opens what is hidden by default to one person for a time. It
 // needs the right, a grant to see the record at all, and a reason; the resident

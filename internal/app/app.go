@@ -191,7 +191,7 @@ func (a *App) assemble() {
 		Directory: directory{}, Notify: notify,
 	}
 	a.Flow.Start()
-	a.Record = &record.Store{DB: a.DB, Keys: a.Keys}
+	a.Record = &record.Store{DB: a.DB, Keys: a.Keys, Book: a.Book, BornAfter: patient.BornAfter}
 	if a.Config.Public != "" {
 		a.Record.Base = strings.TrimSuffix(a.Config.Public, "/") + "/fhir"
 	}
@@ -254,6 +254,7 @@ func (a *App) project() {
 	modules := &projection.Modules{Patients: a.Patients, Referrals: a.Referrals, Store: a.Record}
 	a.Record.Projectors = modules.Projectors()
 	a.Record.Follow(a.Queue)
+	a.Record.Class(a.Queue)
 	a.DB.Touched = a.Record.Settle
 }
 

@@ -341,9 +341,7 @@ func (s *Service) gather(ctx context.Context, tx *db.Tx, a account.Access, e Exp
 		}
 		b.kind = kind
 		q := record.SnapshotQuery{Type: kind, Bound: e.Level != System, Since: e.Since, At: e.At, After: b.after, Count: pageCount,
-			Allow: func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error) {
-				return access.Visible(ctx, tx, a.Actor, patients)
-			}}
+			For: record.For(a.Actor)}
 		if e.Level == Group {
 			from := int(b.unit%chunks) * memberChunk
 			q.Patients = in[from:min(from+memberChunk, len(in))]

@@ -175,7 +175,7 @@ func (s *Service) resources(ctx context.Context, tx *db.Tx, c *Chart) error {
 	rc := readContext{today: c.Today, stale: c.Rules.StaleDays}
 	types := Types()
 	for after, n := "", 0; ; {
-		page, err := s.Record.Everything(ctx, tx, c.Patient, types, 0, after, 1000)
+		page, err := s.Record.Everything(ctx, tx, nil, c.Patient, types, 0, after, 1000)
 		if err != nil {
 			return err
 		}

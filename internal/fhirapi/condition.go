@@ -78,7 +78,7 @@ func (s *Server) oneMatch(ctx context.Context, tx *db.Tx, me who, kind, conditio
 		return none, refuse(http.StatusPreconditionFailed, "invalid", "条件“%s”里没有可用的搜索参数", condition)
 	}
 	query.Count = conditionMax
-	page, err := s.Store.Search(ctx, tx, query, record.Options{Count: conditionMax, Allow: s.allow(me), IDs: true})
+	page, err := s.Store.Search(ctx, tx, query, record.Options{Count: conditionMax, For: record.For(me.actor), IDs: true})
 	if err != nil {
 		return none, err
 	}

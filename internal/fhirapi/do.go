@@ -112,7 +112,7 @@ func (s *Server) readOne(ctx context.Context, tx *db.Tx, me who, q request) (res
 	if err != nil {
 		return response{}, err
 	}
-	if err := s.seen(ctx, tx, me, r, "record.read", ""); err != nil {
+	if err := s.seen(ctx, tx, me, r, false, "record.read", ""); err != nil {
 		return response{}, err
 	}
 	if q.ifNoneMatch != "" && matches(q.ifNoneMatch, r) || q.ifNoneMatch == "" && notSince(q.ifModified, r) {
@@ -129,13 +129,18 @@ func (s *Server) readOne(ctx context.Context, tx *db.Tx, me who, q request) (res
 	return response{status: http.StatusOK, body: body, etag: r.ETag(), modified: r.At, resource: r}, nil
 }
 
-// seen decides whether the client may see a resource, and records it.
-func (s *Server) seen(ctx context.Context, tx *db.Tx, me who, r record.Resource, action, detail string) error {
+// seen decides whether the client may see a resource, and records it; versions
+// asks for what it ever said. What is hidden by default is refused to who has
+// no direct care, unless it is his own.
+func (s *Server) seen(ctx context.Context, tx *db.Tx, me who, r record.Resource, versions bool, action, detail string) error {
 	if r.Patient == "" {
 		return nil
 	}
 	_, err := s.Access.Record(ctx, tx, me.actor, access.Entry{
 		Patient: r.Patient, Action: action, Object: r.Type, ObjectID: r.ID, Detail: detail,
+		Hidden: func(ctx context.Context, tx *db.Tx) (bool, error) {
+			return s.Store.Hidden(ctx, tx, r, me.actor.Org, versions)
+		},
 	})
 	return err
 }
@@ -177,7 +182,7 @@ func (s *Server) vread(ctx context.Context, tx *db.Tx, me who, q request) (respo
 	if err != nil {
 		return response{}, err
 	}
-	if err := s.seen(ctx, tx, me, r, "record.vread", "第 "+q.path[3]+" 版"); err != nil {
+	if err := s.seen(ctx, tx, me, r, true, "record.vread", "第 "+q.path[3]+" 版"); err != nil {
 		return response{}, err
 	}
 	return response{status: http.StatusOK, body: r.Body, etag: r.ETag(), modified: r.At, resource: r}, nil
@@ -202,7 +207,7 @@ func (s *Server) create(ctx context.Context, tx *db.Tx, me who, q request) (resp
 			if err != nil {
 				return response{}, err
 			}
-			return s.written(q, r, http.StatusOK), s.seen(ctx, tx, me, r, "record.read", "已存在，没有新建")
+			return s.written(q, r, http.StatusOK), s.seen(ctx, tx, me, r, false, "record.read", "已存在，没有新建")
 		}
 	}
 	if _, err := body(kind, "", q.body); err != nil {
@@ -270,11 +275,8 @@ func (s *Server) replace(ctx context.Context, tx *db.Tx, me who, q request, key 
 	switch {
 	case err == nil:
 		w.Old = &old
-		if old.Patient != "" {
-			if _, err := s.Access.Record(ctx, tx, me.actor, access.Entry{
-				Patient: old.Patient, Action: "record.update", Object: key.Type, ObjectID: key.ID}); err != nil {
-				return response{}, err
-			}
+		if err := s.seen(ctx, tx, me, old, false, "record.update", ""); err != nil {
+			return response{}, err
 		}
 	case errs.Is(err, errs.NotFound):
 		// A client names its own resources: update as create (FHIR R4, 3.1.0.4.1).
@@ -374,10 +376,7 @@ func (s *Server) wrote(ctx context.Context, tx *db.Tx, me who, r record.Resource
 	if r.Patient == "" {
 		return s.Audit.Append(ctx, tx, leaf(me, action, r))
 	}
-	_, err := s.Access.Record(ctx, tx, me.actor, access.Entry{
-		Patient: r.Patient, Action: action, Object: r.Type, ObjectID: r.ID, Detail: "第 " + strconv.FormatInt(r.Version, 10) + " 版",
-	})
-	return err
+	return s.seen(ctx, tx, me, r, false, action, "第 "+strconv.FormatInt(r.Version, 10)+" 版")
 }
 
 func (s *Server) written(q request, r record.Resource, status int) response {
@@ -397,6 +396,10 @@ func (s *Server) patch(ctx context.Context, tx *db.Tx, me who, q request) (respo
 	}
 	old, err := s.Store.Read(ctx, tx, key)
 	if err != nil {
+		return response{}, err
+	}
+	// A test of the patch would tell what the resource says.
+	if err := s.seen(ctx, tx, me, old, false, "record.read", ""); err != nil {
 		return response{}, err
 	}
 	if q.body, err = tape.Patch(old.Body, q.body); err != nil {

@@ -42,7 +42,7 @@ func (s *Server) everything(ctx context.Context, tx *db.Tx, me who, q request) (
 		Patient: whose, Action: "record.everything", Object: "Patient", ObjectID: p.ID}); err != nil {
 		return response{}, err
 	}
-	page, err := s.Store.Everything(ctx, tx, whose, types, since, q.query.Get(cursorParam), limit)
+	page, err := s.Store.Everything(ctx, tx, record.For(me.actor), whose, types, since, q.query.Get(cursorParam), limit)
 	if err != nil {
 		return response{}, err
 	}
@@ -91,7 +91,7 @@ func (s *Server) context(ctx context.Context, tx *db.Tx, me who, b *bundle, show
 			}
 		}
 	}
-	extra, err := s.Store.Resources(ctx, tx, keys, s.allow(me))
+	extra, err := s.Store.Resources(ctx, tx, keys, record.For(me.actor))
 	if err != nil {
 		return err
 	}
@@ -214,7 +214,7 @@ func (s *Server) searchUnion(ctx context.Context, tx *db.Tx, me who, q request, 
 		if err != nil {
 			return response{}, err
 		}
-		page, err := s.Store.Search(ctx, tx, query, record.Options{Count: pageMax, Allow: s.allow(me), IDs: true})
+		page, err := s.Store.Search(ctx, tx, query, record.Options{Count: pageMax, For: record.For(me.actor), IDs: true})
 		if err != nil {
 			return response{}, err
 		}

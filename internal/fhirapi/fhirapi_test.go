@@ -23,6 +23,7 @@ import (
 	"yilian/internal/patient"
 	"yilian/internal/patient/index"
 	"yilian/internal/patient/match"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/record"
 	"yilian/internal/subscription"
 )
@@ -54,7 +55,7 @@ func start(t testing.TB, d *db.DB) *world {
 	keys := crypto.Ephemeral(crypto.SM)
 	log := audit.New(d, keys)
 	w := &world{TB: t, db: d, accounts: &account.Service{DB: d, Keys: keys, Audit: log}}
-	w.server = &fhirapi.Server{DB: d, Store: &record.Store{DB: d, Keys: keys}, Accounts: w.accounts, Access: access.New(log), Audit: log, Queue: jobs.New(d)}
+	w.server = &fhirapi.Server{DB: d, Store: &record.Store{DB: d, Keys: keys, Book: policytest.Shipped(t), BornAfter: patient.BornAfter}, Accounts: w.accounts, Access: access.New(log), Audit: log, Queue: jobs.New(d)}
 	w.server.Bulk = &bulk.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
 	w.server.Bulk.Init()
 	w.hooks = &subscription.Service{DB: d, Store: w.server.Store, Keys: keys, Accounts: w.accounts, Access: w.server.Access, Audit: log, Queue: w.server.Queue}
@@ -95,7 +96,12 @@ func (w *world) tx(fn func(tx *db.Tx) error) {
 // client makes a client of the hospital and returns a token of it.
 func (w *world) client(id, scopes string) string {
 	w.Helper()
-	secret, err := w.accounts.CreateClient(w.Context(), audit.Program("test"), account.Client{ID: id, Name: "系统 " + id, Org: "hosp", Scopes: scopes})
+	return w.clientOf("hosp", id, scopes)
+}
+
+func (w *world) clientOf(org, id, scopes string) string {
+	w.Helper()
+	secret, err := w.accounts.CreateClient(w.Context(), audit.Program("test"), account.Client{ID: id, Name: "系统 " + id, Org: org, Scopes: scopes})
 	if err != nil {
 		w.Fatal(err)
 	}

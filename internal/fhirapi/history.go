@@ -18,13 +18,13 @@ import (
 
 // history answers _history of one resource, a type, or everything.
 func (s *Server) history(ctx context.Context, tx *db.Tx, me who, q request) (response, error) {
-	h := record.HistoryQuery{Count: pageSize, After: q.query.Get(cursorParam), Allow: s.allow(me)}
+	h := record.HistoryQuery{Count: pageSize, After: q.query.Get(cursorParam), For: record.For(me.actor)}
 	if len(q.path) > 1 {
 		h.Type = q.path[0]
 	}
 	what, kind := smart.Search, h.Type
 	if len(q.path) == 3 {
-		h.ID, what, h.Allow = q.path[1], smart.Read, nil
+		h.ID, what, h.For = q.path[1], smart.Read, nil
 	}
 	if kind == "" {
 		kind = "*"
@@ -100,7 +100,7 @@ func (s *Server) seenHead(ctx context.Context, tx *db.Tx, me who, key record.Key
 	if err != nil {
 		return err
 	}
-	return s.seen(ctx, tx, me, r, "record.history", "")
+	return s.seen(ctx, tx, me, r, true, "record.history", "")
 }
 
 func historyLinks(b *bundle, q request, next string) {

@@ -78,7 +78,7 @@ func (s *Server) search(ctx context.Context, tx *db.Tx, me who, q request) (resp
 			return response{}, err
 		}
 	}
-	o := record.Options{After: query.Own[cursorParam], Count: pageMax, Allow: s.allow(me)}
+	o := record.Options{After: query.Own[cursorParam], Count: pageMax, For: record.For(me.actor)}
 	if query.Count < 0 {
 		query.Count = pageSize
 	}
@@ -114,13 +114,6 @@ func reached(where []search.Clause) []string {
 		}
 	}
 	return out
-}
-
-// allow lets a search see only patients with whom the institution has to do.
-func (s *Server) allow(me who) record.Allow {
-	return func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error) {
-		return access.Visible(ctx, tx, me.actor, patients)
-	}
 }
 
 // understand reads the parameters; those without effect are an error in strict

@@ -392,7 +392,7 @@ func (s *Server) existing(ctx context.Context, tx *db.Tx, me who, q request, key
 	if err != nil {
 		return response{}, err
 	}
-	return s.written(q, r, http.StatusOK), s.seen(ctx, tx, me, r, "record.read", "已存在，没有新建")
+	return s.written(q, r, http.StatusOK), s.seen(ctx, tx, me, r, false, "record.read", "已存在，没有新建")
 }
 
 // answers writes the response bundle, in the order of the request.

@@ -231,3 +231,23 @@ func byIndexes(ctx context.Context, tx *db.Tx, hashes []string) (string, error) 
 func After(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
 	return db.List(ctx, tx, db.Value[string], `SELECT id FROM patient WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
+
+// BornAfter returns which of the patients, as any record of the person says,
+// were born after a day. Whose birthday is not known to the day is not among
+// them.
+func BornAfter(ctx context.Context, tx *db.Tx, patients []string, day calendar.Date) (map[string]bool, error) {
+	query, args := db.Expand(`
+		SELECT id FROM patient WHERE id IN ($list) AND birth_date > $1 AND length(birth_date) = 10
+		UNION
+		SELECT s.patient FROM same_person s JOIN patient p ON p.id = s.other
+		WHERE s.patient IN ($list) AND p.birth_date > $1 AND length(p.birth_date) = 10`, []any{string(day)}, patients)
+	list, err := db.List(ctx, tx, db.Value[string], query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read birthdays: %w", err)
+	}
+	out := make(map[string]bool, len(list))
+	for _, id := range list {
+		out[id] = true
+	}
+	return out, nil
+}

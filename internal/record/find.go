@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 )
@@ -37,6 +38,7 @@ type sortKey struct {
 
 // plan is a search made ready.
 type plan struct {
+	s        *Store
 	kind     string
 	conds    []cond
 	patients []string // the search is about these (one person); nil: about anybody
@@ -46,8 +48,7 @@ type plan struct {
 	total    bool // count all, whatever it costs
 	// verify drops what only the content can refuse; nil: nothing.
 	verify func(ctx context.Context, tx *db.Tx, ns []int64) ([]int64, error)
-	// allow says whose records may be seen; nil: all.
-	allow Allow
+	reader *Reader // who asks; nil: who sees everything
 }
 
 // cursor is where a page ended.
@@ -197,54 +198,48 @@ func (p *plan) meet(ctx context.Context, tx *db.Tx, ns []int64, but int) (out []
 	return p.verify(ctx, tx, ns)
 }
 
-// own keeps live resources of the plan's patients whom the reader may see.
+// own keeps live resources of the plan's patients that the reader sees.
 func (p *plan) own(ctx context.Context, tx *db.Tx, ns []int64, placed bool) ([]int64, error) {
-	if len(ns) == 0 || p.patients == nil && p.allow == nil {
+	if len(ns) == 0 || p.reader == nil && (placed || p.patients == nil) {
 		return ns, nil
 	}
 	if placed {
-		if p.allow == nil {
+		sight, err := p.best(ctx, tx)
+		if err != nil || sight == access.SeesNothing {
+			return nil, err
+		}
+		if sight == access.SeesAll {
 			return ns, nil
 		}
-		may, err := p.allow(ctx, tx, p.patients)
-		for _, patient := range p.patients {
-			if err == nil && may[patient] { // one person: who may see one record may see all
-				return ns, nil
-			}
-		}
-		return nil, err
 	}
 	heads, err := headsOf(ctx, tx, ns)
 	if err != nil {
 		return nil, err
 	}
-	whose := make(map[int64]string, len(heads))
-	var patients []string
-	seen := map[string]bool{"": true}
-	for _, h := range heads {
-		whose[h.n] = h.Patient
-		if !seen[h.Patient] {
-			seen[h.Patient] = true
-			patients = append(patients, h.Patient)
-		}
+	if heads, err = p.s.seen(ctx, tx, p.reader, heads, nil); err != nil {
+		return nil, err
 	}
-	may := map[string]bool{}
-	if p.allow != nil && len(patients) > 0 {
-		if may, err = p.allow(ctx, tx, patients); err != nil {
-			return nil, err
-		}
+	whose := make(map[int64]string, len(heads))
+	for i := range heads {
+		whose[heads[i].n] = heads[i].Patient
 	}
 	out := ns[:0:0]
 	for _, n := range ns {
-		patient, ok := whose[n]
-		if !ok || p.patients != nil && !slices.Contains(p.patients, patient) {
-			continue
-		}
-		if p.allow == nil || patient == "" || may[patient] {
+		if patient, ok := whose[n]; ok && (p.patients == nil || slices.Contains(p.patients, patient)) {
 			out = append(out, n)
 		}
 	}
 	return out, nil
+}
+
+// best is how much the reader sees of the plan's patients: they are one person,
+// and who sees one record sees all.
+func (p *plan) best(ctx context.Context, tx *db.Tx) (best access.Sight, err error) {
+	sights, err := p.reader.Sights(ctx, tx, p.patients)
+	for _, patient := range p.patients {
+		best = max(best, sights[patient])
+	}
+	return best, err
 }
 
 // keyed is a resource with its sort keys.

@@ -20,7 +20,7 @@ type HistoryQuery struct {
 	At    time.Time // versions current at that time
 	Count int       // at most 1000
 	After string    // cursor of the page before
-	Allow Allow
+	For   *Reader   // of histories of many
 }
 
 // Versions is a page of a history.
@@ -125,35 +125,28 @@ func (s *Store) visible(ctx context.Context, tx *db.Tx, q HistoryQuery, rows []s
 			ns = append(ns, r.n)
 		}
 	}
-	var patients []string
+	var list []Resource
 	for part := range chunks(ns, listMax) {
 		query, args := db.Expand(`SELECT `+headColumns+` FROM record_resource r WHERE r.withdrawn_at IS NULL AND r.n IN ($list)`, nil, part)
-		list, err := db.List(ctx, tx, readHead, query, args...)
+		found, err := db.List(ctx, tx, readHead, query, args...)
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range list {
-			heads[h.n] = h
-			if h.Patient != "" {
-				patients = append(patients, h.Patient)
-			}
-		}
+		list = append(list, found...)
 	}
-	may := map[string]bool{}
-	if q.Allow != nil && len(patients) > 0 {
-		var err error
-		if may, err = q.Allow(ctx, tx, patients); err != nil {
-			return nil, err
-		}
+	list, err := s.seen(ctx, tx, q.For, list, func(*Resource) bool { return true })
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range list {
+		heads[h.n] = h
 	}
 	kept := rows[:0:0]
 	for _, r := range rows {
-		h := heads[r.n]
-		if h.n == 0 || q.Allow != nil && h.Patient != "" && !may[h.Patient] {
-			continue
+		if h := heads[r.n]; h.n != 0 {
+			r.Patient = h.Patient
+			kept = append(kept, r)
 		}
-		r.Patient = h.Patient
-		kept = append(kept, r)
 	}
 	return kept, nil
 }

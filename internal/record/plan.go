@@ -19,7 +19,6 @@ const chainMax = 2000
 
 // planner turns the conditions of a request into those of a plan.
 type planner struct {
-	s  *Store
 	tx *db.Tx
 	plan
 	checks []search.Clause // what only the content itself can tell: composites, distances
@@ -31,8 +30,8 @@ func unsupported(c *search.Clause, why string) error {
 }
 
 // planOf makes the plan of one type.
-func (s *Store) planOf(ctx context.Context, tx *db.Tx, kind string, where []search.Clause, allow Allow) (*planner, error) {
-	p := &planner{s: s, tx: tx, plan: plan{kind: kind, allow: allow}}
+func (s *Store) planOf(ctx context.Context, tx *db.Tx, kind string, where []search.Clause, reader *Reader) (*planner, error) {
+	p := &planner{tx: tx, plan: plan{s: s, kind: kind, reader: reader}}
 	for i := range where {
 		if err := p.clause(ctx, &where[i]); err != nil {
 			return nil, err
@@ -401,7 +400,7 @@ func (p *planner) chain(ctx context.Context, c *search.Clause) error {
 // inner runs the search of a chain or a _has; what the reader may not see does
 // not count either.
 func (p *planner) inner(ctx context.Context, kind string, c search.Clause) ([]Resource, error) {
-	sub, err := p.s.planOf(ctx, p.tx, kind, []search.Clause{c}, p.allow)
+	sub, err := p.s.planOf(ctx, p.tx, kind, []search.Clause{c}, p.reader)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,8 @@
 // A body is kept as it came but for id and meta, every version is kept, bodies
 // are sealed at rest, and the values that searches ask for are written in the
 // same transaction. It knows patients and institutions as plain strings and
-// decides nothing about who may read: callers ask package access first.
+// decides nothing about who may read: callers ask package access first, and
+// say for whom they search (Reader).
 //
 // Ownership is per instance. What a system sent has no owner and keeps its
 // bytes; what a module projects is rewritten by that module only.
@@ -11,11 +12,14 @@ package record
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"yilian/internal/calendar"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
 	"yilian/internal/errs"
+	"yilian/internal/policy"
 )
 
 // The ways in which a version came to be.
@@ -51,7 +55,8 @@ type Resource struct {
 	Withdrawn bool
 	Body      []byte // nil when deleted or withdrawn
 
-	n int64 // place in the order of paging
+	n           int64  // place in the order of paging
+	class, ever string // sensitive class of what it says, and of what any version ever said
 }
 
 // Draft is a resource to be written.
@@ -104,6 +109,10 @@ type Store struct {
 	// Base is the public address of /fhir, so that references written with it
 	// are known as the server's own; "" none.
 	Base string
+	// Book says what is sensitive; nil: nothing is. BornAfter says who of some
+	// patients was born after a day; nil: nobody.
+	Book      *policy.Book
+	BornAfter func(ctx context.Context, tx *db.Tx, patients []string, day calendar.Date) (map[string]bool, error)
 	// Projectors say how things of the modules stand in the record.
 	Projectors []Projector
 	// Changed is told of each version in the transaction that writes it, for
@@ -111,6 +120,7 @@ type Store struct {
 	Changed func(ctx context.Context, tx *db.Tx, r Resource) error
 
 	projecting projecting
+	classes    atomic.Pointer[held]
 }
 
 // Read returns the current version. A resource that was deleted or withdrawn is

@@ -14,15 +14,11 @@ import (
 	"yilian/internal/fhir/spec"
 )
 
-// Allow says whose records may be seen; nil: everybody's. access.Visible is the
-// one for an actor.
-type Allow func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error)
-
 // Options are what a search needs beside its query.
 type Options struct {
 	After string // cursor of the page before
 	Count int    // page size when the query names none, and the largest
-	Allow Allow
+	For   *Reader
 	IDs   bool // heads only, without bodies
 }
 
@@ -101,7 +97,7 @@ func (s *Store) load(ctx context.Context, tx *db.Tx, ns []int64, headsOnly bool)
 }
 
 func (s *Store) searchType(ctx context.Context, tx *db.Tx, kind string, q search.Query, after *cursor, count int, o Options) (found, error) {
-	p, err := s.planOf(ctx, tx, kind, q.Where, o.Allow)
+	p, err := s.planOf(ctx, tx, kind, q.Where, o.For)
 	if err != nil {
 		return found{}, err
 	}
@@ -189,16 +185,16 @@ func (s *Store) Included(ctx context.Context, tx *db.Tx, from []Resource, inc se
 			}
 		}
 	}
-	return s.byKeys(ctx, tx, keys, o.Allow)
+	return s.byKeys(ctx, tx, keys, o.For)
 }
 
 // Resources reads those that are live and may be seen, each once.
-func (s *Store) Resources(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) ([]Resource, error) {
-	return s.byKeys(ctx, tx, keys, allow)
+func (s *Store) Resources(ctx context.Context, tx *db.Tx, keys []Key, reader *Reader) ([]Resource, error) {
+	return s.byKeys(ctx, tx, keys, reader)
 }
 
 // byKeys reads live resources that may be seen, each once.
-func (s *Store) byKeys(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) ([]Resource, error) {
+func (s *Store) byKeys(ctx context.Context, tx *db.Tx, keys []Key, reader *Reader) ([]Resource, error) {
 	ids := map[string][]string{}
 	var kinds []string
 	seen := map[Key]bool{}
@@ -219,7 +215,7 @@ func (s *Store) byKeys(ctx context.Context, tx *db.Tx, keys []Key, allow Allow) 
 		if err != nil {
 			return nil, err
 		}
-		p := plan{kind: kind, allow: allow}
+		p := plan{s: s, kind: kind, reader: reader}
 		ns, err := p.own(ctx, tx, sorted(found), false)
 		if err != nil {
 			return nil, err
@@ -249,7 +245,7 @@ func (s *Store) Including(ctx context.Context, tx *db.Tx, to []Resource, inc sea
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	p := plan{kind: inc.Source, allow: o.Allow}
+	p := plan{s: s, kind: inc.Source, reader: o.For}
 	ns, err := p.own(ctx, tx, sorted(found), false)
 	if err != nil {
 		return nil, err
@@ -260,10 +256,10 @@ func (s *Store) Including(ctx context.Context, tx *db.Tx, to []Resource, inc sea
 	return s.byNumbers(ctx, tx, ns)
 }
 
-// Everything returns a page of all that is kept in a person's records, of the
-// types named or of all, changed since a time (0: ever), in the order in which
-// it came. limit bounds the page.
-func (s *Store) Everything(ctx context.Context, tx *db.Tx, patient string, types []string, since int64, after string, limit int) (Page, error) {
+// Everything returns a page of all that is kept in a person's records and that
+// the reader sees, of the types named or of all, changed since a time (0: ever),
+// in the order in which it came. limit bounds the page.
+func (s *Store) Everything(ctx context.Context, tx *db.Tx, reader *Reader, patient string, types []string, since int64, after string, limit int) (Page, error) {
 	at, err := parseCursor(after)
 	if err != nil {
 		return Page{}, err
@@ -275,28 +271,38 @@ func (s *Store) Everything(ctx context.Context, tx *db.Tx, patient string, types
 	if err != nil {
 		return Page{}, err
 	}
-	query, args := db.Expand(selectCurrent+`WHERE r.n > $1 AND r.n <= $2 AND r.updated_at >= $3 AND r.deleted = FALSE AND r.withdrawn_at IS NULL
-		AND r.patient IN ($list) ORDER BY r.n LIMIT $4`, []any{at.N, at.Max, since, limit + 1}, patients)
-	rows, err := db.List(ctx, tx, readSealed, query, args...)
-	if err != nil {
-		return Page{}, fmt.Errorf("read everything: %w", err)
-	}
 	out := Page{Total: -1}
-	if len(rows) > limit {
-		rows = rows[:limit]
-		out.Next = cursor{N: rows[limit-1].n, Max: at.Max}.text()
-	}
-	for _, row := range rows {
-		if len(types) > 0 && !slices.Contains(types, row.Type) {
-			continue
-		}
-		r, err := s.open(row)
+	var ns []int64
+	for {
+		query, args := db.Expand(`SELECT `+headColumns+` FROM record_resource r
+			WHERE r.n > $1 AND r.n <= $2 AND r.updated_at >= $3 AND r.deleted = FALSE AND r.withdrawn_at IS NULL
+			AND r.patient IN ($list) ORDER BY r.n LIMIT $4`, []any{at.N, at.Max, since, limit + 1}, patients)
+		heads, err := db.List(ctx, tx, readHead, query, args...)
 		if err != nil {
+			return Page{}, fmt.Errorf("read everything: %w", err)
+		}
+		more := len(heads) > limit
+		if more {
+			at.N = heads[limit].n
+		}
+		heads = slices.DeleteFunc(heads, func(h Resource) bool { return len(types) > 0 && !slices.Contains(types, h.Type) })
+		if heads, err = s.seen(ctx, tx, reader, heads, nil); err != nil {
 			return Page{}, err
 		}
-		out.List = append(out.List, r)
+		for i := range heads {
+			if len(ns) == limit { // one more than the page holds: there is a next page
+				out.Next = cursor{N: ns[limit-1], Max: at.Max}.text()
+				more = false
+				break
+			}
+			ns = append(ns, heads[i].n)
+		}
+		if !more {
+			break
+		}
 	}
-	return out, nil
+	out.List, err = s.byNumbers(ctx, tx, ns)
+	return out, err
 }
 
 // Attach says for whom a Patient instance stands from now on, and moves what

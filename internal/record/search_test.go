@@ -210,11 +210,11 @@ func TestPagesStandStill(t *testing.T) {
 func TestASearchShowsNobodyElse(t *testing.T) {
 	each(t, func(w world) {
 		w.people()
-		only := func(_ context.Context, _ *db.Tx, patients []string) (map[string]bool, error) {
-			return map[string]bool{"p2": true}, nil
+		only := func(_ context.Context, _ *db.Tx, patients []string) (map[string]access.Sight, error) {
+			return map[string]access.Sight{"p2": access.SeesOpen}, nil
 		}
 		for query, want := range map[string]int{"": 2, "patient=p1": 0, "code=29463-7": 1, "patient=p2": 2, "subject:Patient.name=张": 0} {
-			page, err := w.search("Observation", query, record.Options{Allow: only})
+			page, err := w.search("Observation", query, record.Options{For: &record.Reader{Sights: only}})
 			if err != nil || len(page.List) != want || page.Total > want {
 				w.Errorf("%q: %d found, total %d, want %d (%v)", query, len(page.List), page.Total, want, err)
 			}
@@ -270,7 +270,7 @@ func TestIncludes(t *testing.T) {
 			if err != nil || len(back) != 3 {
 				w.Errorf("including %v %v", back, err)
 			}
-			all, err := w.s.Everything(ctx, tx, "p1", nil, 0, "", 2)
+			all, err := w.s.Everything(ctx, tx, nil, "p1", nil, 0, "", 2)
 			if err != nil || len(all.List) != 2 || all.Next == "" {
 				w.Errorf("everything %v %v", all, err)
 			}

@@ -17,7 +17,7 @@ type SnapshotQuery struct {
 	At       time.Time
 	After    int64 // where the page before ended
 	Count    int
-	Allow    Allow
+	For      *Reader
 }
 
 // SnapshotPage is a page of a snapshot, in the order in which resources came.
@@ -63,39 +63,11 @@ func (s *Store) Snapshot(ctx context.Context, tx *db.Tx, q SnapshotQuery) (Snaps
 	if len(heads) == q.Count && q.Count > 0 {
 		out.Next = heads[len(heads)-1].n
 	}
-	if heads, err = allowed(ctx, tx, q.Allow, heads); err != nil {
+	past := func(h *Resource) bool { return h.At.After(q.At) || h.Deleted } // an older version may be what is shown
+	if heads, err = s.seen(ctx, tx, q.For, heads, past); err != nil {
 		return out, err
 	}
 	return out, s.fillSnapshot(ctx, tx, q, heads, &out)
-}
-
-// allowed drops what is in a record that may not be seen.
-func allowed(ctx context.Context, tx *db.Tx, allow Allow, heads []Resource) ([]Resource, error) {
-	if allow == nil {
-		return heads, nil
-	}
-	var patients []string
-	known := map[string]bool{}
-	for i := range heads {
-		if p := heads[i].Patient; p != "" && !known[p] {
-			known[p] = true
-			patients = append(patients, p)
-		}
-	}
-	if len(patients) == 0 {
-		return heads, nil
-	}
-	may, err := allow(ctx, tx, patients)
-	if err != nil {
-		return nil, err
-	}
-	kept := heads[:0]
-	for i := range heads {
-		if heads[i].Patient == "" || may[heads[i].Patient] {
-			kept = append(kept, heads[i])
-		}
-	}
-	return kept, nil
 }
 
 func (s *Store) fillSnapshot(ctx context.Context, tx *db.Tx, q SnapshotQuery, heads []Resource, out *SnapshotPage) error {

@@ -41,11 +41,11 @@ func number(text string) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
-const headColumns = `r.n, r.type, r.id, r.version, r.updated_at, r.deleted, r.patient, r.source, r.client, r.owner, r.withdrawn_at`
+const headColumns = `r.n, r.type, r.id, r.version, r.updated_at, r.deleted, r.patient, r.source, r.client, r.owner, r.withdrawn_at, r.class, r.ever`
 
 func readHead(scan db.Scan) (r Resource, err error) {
 	var at, withdrawn db.Time
-	err = scan(&r.n, &r.Type, &r.ID, &r.Version, &at, &r.Deleted, &r.Patient, &r.Source.Org, &r.Source.Client, &r.Owner, &withdrawn)
+	err = scan(&r.n, &r.Type, &r.ID, &r.Version, &at, &r.Deleted, &r.Patient, &r.Source.Org, &r.Source.Client, &r.Owner, &withdrawn, &r.class, &r.ever)
 	r.At, r.Withdrawn = at.Time, !withdrawn.IsZero()
 	return r, err
 }
@@ -64,7 +64,7 @@ type sealed struct {
 func readSealed(scan db.Scan) (r sealed, err error) {
 	var at, withdrawn db.Time
 	err = scan(&r.n, &r.Type, &r.ID, &r.Version, &at, &r.Deleted, &r.Patient, &r.Source.Org, &r.Source.Client, &r.Owner, &withdrawn,
-		&r.Method, &r.box)
+		&r.class, &r.ever, &r.Method, &r.box)
 	r.At, r.Withdrawn = at.Time, !withdrawn.IsZero()
 	return r, err
 }
@@ -117,7 +117,7 @@ func (s *Store) version(ctx context.Context, tx *db.Tx, h Resource, version int6
 	if err != nil {
 		return Resource{}, err
 	}
-	r.Patient = h.Patient
+	r.Patient, r.class, r.ever = h.Patient, h.class, h.ever
 	return s.open(r)
 }
 
@@ -170,9 +170,9 @@ func (s *Store) insertVersion(ctx context.Context, tx *db.Tx, r Resource) error 
 // insertHead stores the head of a new resource; ok is false when it exists.
 func insertHead(ctx context.Context, tx *db.Tx, r Resource) (ok bool, err error) {
 	n, err := tx.Exec(ctx, `
-		INSERT INTO record_resource (n, type, id, version, updated_at, deleted, patient, source, client, owner)
-		VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7, $8, $9) ON CONFLICT (type, id) DO NOTHING`,
-		r.n, r.Type, r.ID, r.Version, db.At(r.At), r.Patient, r.Source.Org, r.Source.Client, r.Owner)
+		INSERT INTO record_resource (n, type, id, version, updated_at, deleted, patient, source, client, owner, class, ever)
+		VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $10) ON CONFLICT (type, id) DO NOTHING`,
+		r.n, r.Type, r.ID, r.Version, db.At(r.At), r.Patient, r.Source.Org, r.Source.Client, r.Owner, r.class)
 	if err != nil {
 		return false, fmt.Errorf("insert %s: %w", r.Key, err)
 	}
@@ -186,9 +186,10 @@ func moveHead(ctx context.Context, tx *db.Tx, r Resource) error {
 		withdrawn = db.At(r.At)
 	}
 	n, err := tx.Exec(ctx, `
-		UPDATE record_resource SET version = $2, updated_at = $3, deleted = $4, patient = $5, source = $6, client = $7, owner = $8, withdrawn_at = $9
+		UPDATE record_resource SET version = $2, updated_at = $3, deleted = $4, patient = $5, source = $6, client = $7, owner = $8, withdrawn_at = $9,
+			class = $10, ever = $11
 		WHERE n = $1 AND version = $2 - 1`,
-		r.n, r.Version, db.At(r.At), r.Deleted, r.Patient, r.Source.Org, r.Source.Client, r.Owner, withdrawn)
+		r.n, r.Version, db.At(r.At), r.Deleted, r.Patient, r.Source.Org, r.Source.Client, r.Owner, withdrawn, r.class, r.ever)
 	if err != nil {
 		return fmt.Errorf("update %s: %w", r.Key, err)
 	}

@@ -55,6 +55,12 @@ func (s *Store) put(ctx context.Context, tx *db.Tx, d Draft) (Resource, bool, er
 		return Resource{}, false, err
 	}
 	r.Patient = idx.patient
+	rules, err := s.rules(tx.Now)
+	if err != nil {
+		return Resource{}, false, err
+	}
+	r.class = classOf(rules, doc.Root())
+	r.ever = r.class
 	if d.ID == "" && d.New { // nobody else can know the id yet
 		return s.first(ctx, tx, r, doc, idx)
 	}
@@ -112,6 +118,9 @@ func (s *Store) next(ctx context.Context, tx *db.Tx, r Resource, d Draft, old Re
 		return Resource{}, false, notOwner(old)
 	}
 	r.n, r.Version = old.n, old.Version+1
+	if r.ever == "" {
+		r.ever = old.ever
+	}
 	if d.Owner != "" && !old.Deleted && old.Patient == r.Patient {
 		same, err := doc.stamped(r.ID, old.Version, old.At)
 		if err != nil || bytes.Equal(same, old.Body) { // a projection that says what is there already makes no version

@@ -100,7 +100,10 @@ func (s *Service) content(ctx context.Context, x Subscription, key record.Key) (
 		if r.Patient == "" {
 			return s.Audit.Append(ctx, tx, leaf)
 		}
-		_, err = s.Access.Record(ctx, tx, a.Actor, access.Entry{Patient: r.Patient, Action: leaf.Action, Object: key.Type, ObjectID: key.ID, Detail: leaf.Detail})
+		_, err = s.Access.Record(ctx, tx, a.Actor, access.Entry{Patient: r.Patient, Action: leaf.Action, Object: key.Type, ObjectID: key.ID, Detail: leaf.Detail,
+			Hidden: func(ctx context.Context, tx *db.Tx) (bool, error) {
+				return s.Store.Hidden(ctx, tx, r, a.Actor.Org, false)
+			}})
 		return err
 	})
 	return body, err

@@ -244,8 +244,6 @@ func (s *Service) finds(ctx context.Context, tx *db.Tx, x Subscription, actor ac
 	if err != nil { // accepted once, by other rules
 		return false, s.setState(ctx, tx, x, Off, "订阅条件已不被支持："+err.Error())
 	}
-	page, err := s.Store.Search(ctx, tx, *q, record.Options{Count: 1, IDs: true, Allow: func(ctx context.Context, tx *db.Tx, patients []string) (map[string]bool, error) {
-		return access.Visible(ctx, tx, actor, patients)
-	}})
+	page, err := s.Store.Search(ctx, tx, *q, record.Options{Count: 1, IDs: true, For: record.For(actor)})
 	return len(page.List) > 0, err
 }

@@ -25,7 +25,10 @@ import (
 	"yilian/internal/errs"
 	"yilian/internal/fhirapi"
 	"yilian/internal/jobs"
+	"yilian/internal/patient"
+	"yilian/internal/policy"
 	"yilian/internal/record"
+	"yilian/profiles"
 )
 
 // Options of a run.
@@ -84,7 +87,11 @@ type bench struct {
 // Bench loads the store when it holds fewer resources, then measures.
 func Bench(ctx context.Context, d *db.DB, keys *crypto.Keyring, o Options) (Report, error) {
 	b := &bench{d: d, log: audit.New(d, keys), o: o, set: set{patients: max(8, o.Resources/perPatient)}}
-	b.store = &record.Store{DB: d, Keys: keys}
+	book, err := policy.Load(profiles.FS)
+	if err != nil {
+		return Report{}, err
+	}
+	b.store = &record.Store{DB: d, Keys: keys, Book: book, BornAfter: patient.BornAfter}
 	b.acc = &account.Service{DB: d, Keys: keys, Audit: b.log}
 	r := Report{Engine: string(d.Engine())}
 	if err := b.load(ctx, &r); err != nil {
