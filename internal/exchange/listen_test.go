@@ -164,3 +164,36 @@ func TestWhatIsNotCommittedIsNotAcknowledged(t *testing.T) {
 	}
 	end()
 }
+
+// TestSendersAboutOnePersonQueue: eight senders that write about one person at
+// once are all answered AA, and everything they said is there.
+func TestSendersAboutOnePersonQueue(t *testing.T) {
+	const senders, each = 8, 12
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		address, end := w.listen(t, w.config())
+		defer end()
+		raws := make([]string, senders*each)
+		for i := range raws {
+			raws[i] = w.adt("A04", pid(card, "M1", "李^秀英", "19580409", "F"), clinic(fmt.Sprintf("L%d", i)))
+		}
+		var group sync.WaitGroup
+		for c := range senders {
+			conn, r := dial(t, address)
+			group.Go(func() {
+				for i := c; i < len(raws); i += senders {
+					if code, err := exchangeOne(conn, r, raws[i]); err != nil || code != "AA" {
+						t.Errorf("message %d: %s %v", i, code, err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if n := count(t, d, `SELECT count(*) FROM encounter`); n != len(raws) {
+			t.Errorf("%d encounters of %d messages", n, len(raws))
+		}
+		if n := count(t, d, `SELECT count(DISTINCT patient) FROM encounter`); n != 1 {
+			t.Errorf("%d persons", n)
+		}
+	})
+}

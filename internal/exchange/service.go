@@ -31,6 +31,8 @@ type Service struct {
 	Encounters *encounter.Service
 	Referrals  *referral.Service
 	Record     *record.Store
+
+	turns turns
 }
 
 // source is where something comes from, for placing it.
@@ -57,8 +59,12 @@ func (src source) actor() access.Actor {
 // same answer and changes nothing.
 func (s *Service) Receive(ctx context.Context, peer Peer, raw []byte) ([]byte, error) {
 	m, perr := hl7.Parse(raw)
+	release, err := s.turns.take(ctx, turnsOf(peer, m))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	var kept Message
-	var err error
 	for range 2 { // two copies at once: the second finds the first
 		err = s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
 			kept, err = s.receive(ctx, tx, peer, raw, m, perr)
