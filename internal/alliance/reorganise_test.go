@@ -467,6 +467,7 @@ func TestWhoMayLead(t *testing.T) {
 	excepted := province
 	excepted.Excepted = true
 	private := hospital(organization.CityHospital, "三级", organization.Private, region.City)
+	second := hospital(organization.CountyHospital, "二级甲等", organization.Private, region.County)
 	small := hospital(organization.CityHospital, "一级", organization.Private, region.County)
 	clinic := hospital(organization.TownshipCenter, "一级", organization.Public, region.County)
 	for _, x := range []struct {
@@ -483,6 +484,7 @@ func TestWhoMayLead(t *testing.T) {
 		{"Jiangsu: a provincial hospital leads no tight alliance", []string{"3201", "32", "CN"}, alliance.MedicalGroup, province, false, "JS-4.1.2"},
 		{"Jiangsu: with an approved exception it does", []string{"3201", "32", "CN"}, alliance.MedicalGroup, excepted, true, ""},
 		{"Jiangsu: a private tier-3 hospital leads", []string{"3201", "32", "CN"}, alliance.MedicalGroup, private, true, ""},
+		{"Jiangsu: a private tier-2 hospital leads a community", []string{"320982", "3209", "32", "CN"}, alliance.CountyCommunity, second, true, ""},
 		{"Jiangsu: a private tier-1 hospital does not", []string{"3201", "32", "CN"}, alliance.MedicalGroup, small, false, "JS-4.1.3"},
 		{"Jiangsu: a provincial hospital leads a telemedicine network", []string{"32", "CN"}, alliance.TelemedicineNetwork, province, true, ""},
 		{"Zhengzhou: a tier-3 general hospital leads", []string{"4101", "41", "CN"}, alliance.MedicalGroup, city, true, ""},
@@ -497,6 +499,36 @@ func TestWhoMayLead(t *testing.T) {
 	} {
 		err := alliance.RulesAt(book, policy.Place{Regions: x.regions, Kind: string(x.kind)}, "2021-06-01").MayLead(x.who)
 		if (err == nil) != x.ok || err != nil && !strings.Contains(err.Error(), x.clause) {
+			t.Errorf("%s: %v", x.name, err)
+		}
+	}
+}
+
+// JS-4.1.5, SMX-4.1.1, GB: a private provider may join where the policy says so
+// or says nothing; where it says no, the refusal names the clause.
+func TestPrivateMayJoin(t *testing.T) {
+	book := alliancetest.Book(t)
+	private := organization.Organization{Name: "某民营医院", Kind: organization.CountyHospital, Level: "二级甲等", Ownership: organization.Private, Active: true}
+	rules := func(kind alliance.Kind, regions ...string) alliance.Rules {
+		return alliance.RulesAt(book, policy.Place{Regions: regions, Kind: string(kind)}, "2021-06-01")
+	}
+	for _, x := range []struct {
+		name   string
+		rules  alliance.Rules
+		said   string // clause that allows it
+		refuse string
+	}{
+		{"Jiangsu, a city group", rules(alliance.MedicalGroup, "3201", "32", "CN"), "JS-4.1.5", ""},
+		{"Jiangsu, a community", rules(alliance.CountyCommunity, "320982", "3209", "32", "CN"), "JS-4.1.5", ""},
+		{"Sanmenxia, a community", rules(alliance.CountyCommunity, "411224", "4112", "41", "CN"), "SMX-4.1.1", ""},
+		{"a place whose document says no", alliance.Rules{PrivateJoin: alliance.Yes{Clause: "XX-1"}}, "XX-1", "XX-1"},
+		{"a place without a word", alliance.Rules{}, "", ""},
+	} {
+		if x.rules.PrivateJoin.Clause != x.said {
+			t.Errorf("%s rests on %q, want %q", x.name, x.rules.PrivateJoin.Clause, x.said)
+		}
+		err := x.rules.MayJoin(private)
+		if (err == nil) != (x.refuse == "") || err != nil && !strings.Contains(err.Error(), x.refuse) {
 			t.Errorf("%s: %v", x.name, err)
 		}
 	}

@@ -65,7 +65,7 @@ var answered = map[string]policyweb.Answer{
 	"JS-4.3":   part("/alliances", "联盟自己的转诊流程、药品目录共享"),
 	"JS-4.5.1": whole("/alliances"),
 	"JS-4.5.2": part("/alliances", "基建、财务、药品耗材、设备的统一办理"),
-	"JS-4.5.3": whole("/alliances"),
+	"JS-4.5.3": part("/alliances", "文件要求定期例会而没有写周期，只登记会议，不提醒"),
 	"JS-4.5.4": whole("/alliances"),
 	"JS-5.1":   part("/grid", "专科联盟和远程网络架构的报备"),
 	"JS-5.3":   whole("/filings"),

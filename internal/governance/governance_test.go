@@ -211,3 +211,47 @@ func TestMilestones(t *testing.T) {
 		}
 	})
 }
+
+// JS-4.5.1 to 4.5.4, JS-A3: what each kind of alliance in Jiangsu must have, from
+// the profile; without it every organ and office is missing by name.
+func TestOrgansOfJiangsu(t *testing.T) {
+	w := filingtest.New(t, dbtest.SQLite(t))
+	for _, x := range []struct {
+		clause string
+		kind   alliance.Kind
+		organs string // titles that are missing by name
+		parts  string // of the charter or agreement
+	}{
+		{"JS-4.5.1", alliance.MedicalGroup, "医疗集团管理委员会 医疗集团党委 理事会", "组织机构 管理制度 议事规则"},
+		{"JS-4.5.2", alliance.CountyCommunity, "医共体管理委员会 医共体党委 理事会 医疗管理机构 人力资源管理机构 财务管理机构 医保管理机构 公共卫生管理机构 信息化管理机构 后勤管理机构", ""},
+		{"JS-4.5.3", alliance.SpecialtyAlliance, "理事会", ""},
+		{"JS-4.5.4", alliance.TelemedicineNetwork, "专门机构", "组织架构 管理制度 功能定位 责任共担机制 利益分配机制"},
+	} {
+		r := governance.RulesAt(w.Book, policy.Place{Regions: []string{"320982", "3209", "32", "CN"}, Kind: string(x.kind)}, "2021-06-01")
+		var missing []string
+		for _, g := range r.Gaps(nil, nil, "2021-06-01") {
+			missing = append(missing, strings.TrimPrefix(g.Text, "没有设立"))
+			if g.Clause != x.clause {
+				t.Errorf("%s: %s rests on %s", x.clause, g.Text, g.Clause)
+			}
+		}
+		if got := strings.Join(missing, " "); got != x.organs {
+			t.Errorf("%s misses %s, want %s", x.clause, got, x.organs)
+		}
+		var parts []string
+		for _, p := range r.Parts {
+			if p.Clause == x.clause {
+				parts = append(parts, p.Title)
+			}
+		}
+		if got := strings.Join(parts, " "); got != x.parts {
+			t.Errorf("%s asks for the parts %s, want %s", x.clause, got, x.parts)
+		}
+		if x.kind == alliance.CountyCommunity && r.Representative.Text != alliance.Shared {
+			t.Errorf("a county community has one legal representative: %+v", r.Representative)
+		}
+		if x.kind == alliance.SpecialtyAlliance && (!r.Independent.Is || r.Representative.Text != alliance.Own) {
+			t.Errorf("the members of a specialty alliance: %+v %+v", r.Independent, r.Representative)
+		}
+	}
+}

@@ -111,3 +111,40 @@ func begun(path string) bool {
 	err = d.QueryRow(`SELECT count(*) FROM setting WHERE name = 'demo.begun'`).Scan(&n)
 	return err == nil && n == 1
 }
+
+// TestDemoOfOtherRegions starts the demo of each other document's region from an
+// empty folder: the first sign-in that reads alliances sees those of the document.
+func TestDemoOfOtherRegions(t *testing.T) {
+	for place, alliances := range map[string][]string{
+		"zhengzhou": {"郑州市中心医院医联体", "郑州市第一人民医院医联体", "郑州市儿科联盟", "郑州市传染病联盟"},
+		"jiangsu":   {"江苏省卒中救治联盟", "江苏省胸痛救治联盟", "江苏省心肺移植联盟"},
+	} {
+		t.Run(place, func(t *testing.T) {
+			p := harness.Start(t, "demo", "--addr", "127.0.0.1:0", "--region", place, "--data", t.TempDir())
+			harness.Until(t, "the demo prints its client", func() bool { return clientLine.MatchString(p.Stdout()) })
+			c, seen := p.Client(), false
+			for _, m := range signInLine.FindAllStringSubmatch(p.Stdout(), -1) {
+				if m[2] != access.BureauCity.Title() && m[2] != access.BureauProvince.Title() {
+					continue
+				}
+				if page := c.SignIn(m[1], simulate.Password); page.Status != 200 || !page.Has(m[2]) {
+					t.Fatalf("%s landed on %s with %d: %s", m[1], page.Path, page.Status, page.Text())
+				}
+				page := c.Get("/alliances")
+				for _, name := range alliances {
+					if !page.Has(name) {
+						t.Errorf("%s is not among the alliances", name)
+					}
+				}
+				seen = true
+				break
+			}
+			if !seen {
+				t.Errorf("no bureau may sign in:\n%s", p.Stdout())
+			}
+			if code := p.Stop(); code != 0 {
+				t.Errorf("exit code %d: %s", code, p.Stderr())
+			}
+		})
+	}
+}
