@@ -12,6 +12,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
+	"yilian/internal/liaison"
 	"yilian/internal/message"
 	"yilian/internal/referral"
 )
@@ -172,5 +173,39 @@ func TestAConversionThatCannotBeSentKeepsNothing(t *testing.T) {
 		if err != nil || n != 1 {
 			t.Fatalf("%d referrals, %v", n, err)
 		}
+	})
+}
+
+// SMX-4.4.3c (D11): beyond the county the answer of a named person there is the
+// word that a telephone call would be; an answer of another place is not.
+func TestAnAnswerIsTheWordBeyondTheCounty(t *testing.T) {
+	each(t, func(t *testing.T, w *consulttest.World) {
+		w.Doctor.Regions = []string{"411224", "4112", "41", "CN"}
+		must(t, w.DB.Tx(ctx, func(tx *db.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE organization SET region = '4311' WHERE id IN ($1, $2)`, w.Hospital.ID, w.Other.ID)
+			return err
+		}))
+		c := w.To(0, consult.StateAnswered)
+		c, to, err := w.Consults.Convert(ctx, w.Doctor, w.Ref(c), "")
+		must(t, err)
+		f := w.Form(0)
+		f.Request.Contact = &liaison.Contact{How: liaison.Advice, Visit: "2026-03-04"}
+		sent, err := w.Service.Submit(ctx, w.Doctor, w.Ref(to), &f)
+		must(t, err)
+		full, err := w.Service.View(ctx, w.Doctor, sent.ID)
+		must(t, err)
+		k := full.Record.Request.Contact
+		if k == nil || k.How != liaison.Advice || k.Person != w.Specialist.Name || k.Case != c.Number || !slices.Contains(full.Record.Clauses, "SMX-4.4.3c") {
+			t.Fatalf("%+v, %v", k, full.Record.Clauses)
+		}
+
+		c = w.To(1, consult.StateAnswered)
+		_, to, err = w.Consults.Convert(ctx, w.Doctor, w.Ref(c), "")
+		must(t, err)
+		f = w.Form(1)
+		f.Diagnosis, f.Indications, f.TargetService = "M54.500", []string{"general_ineffective"}, w.OtherClinic.ID
+		f.Request.Contact = &liaison.Contact{How: liaison.Advice, Visit: "2026-03-04"}
+		_, err = w.Service.Submit(ctx, w.Doctor, w.Ref(to), &f)
+		field(t, err, "contact_how", "")
 	})
 }
