@@ -106,3 +106,19 @@ func TestTwinsAreNeverLinkedWithoutAHuman(t *testing.T) {
 		t.Errorf("%s", o)
 	}
 }
+
+// An address of nothing but signs says no more than none.
+func TestAnAddressOfSignsIsNone(t *testing.T) {
+	at := func(address string) match.Prepared {
+		return match.Prepare(match.Person{Name: "张桂兰", Region: "431102103002", Address: address})
+	}
+	none := match.Compare(at(""), at(""))
+	for _, address := range []string{",", "，附近", "第"} {
+		if got := match.Compare(at(address), at("")); got != none {
+			t.Errorf("%q: %v, an empty address %v", address, got, none)
+		}
+		if got := match.Compare(at(address), at(address)); got != none {
+			t.Errorf("%q twice: %v", address, got)
+		}
+	}
+}

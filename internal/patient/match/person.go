@@ -166,7 +166,8 @@ func comparePlace(a, b Person) int8 {
 		return PlaceDiffers
 	case a.Region != b.Region || len(a.Region) < 12:
 		return PlaceTown
-	case a.Address != "" && plainAddress(a.Address) == plainAddress(b.Address):
+	}
+	if at := plainAddress(a.Address); at != "" && at == plainAddress(b.Address) {
 		return PlaceSame
 	}
 	return PlaceVillage
