@@ -150,12 +150,16 @@ func bounds(s chart.Series) (low, high float64) {
 	if l, h, ok := chart.RangeOf(s.Last().Value.Range); ok {
 		low, high = math.Min(low, l), math.Max(high, h)
 	}
-	air := (high - low) / 10
-	if air == 0 {
-		air = math.Max(math.Abs(high)/10, 1)
+	if mid := (low + high) / 2; high-low < math.Abs(mid)*leastScale {
+		low, high = mid-math.Abs(mid)*leastScale/2, mid+math.Abs(mid)*leastScale/2
 	}
+	air := math.Max((high-low)/10, 1e-6)
 	return low - air, high + air
 }
+
+// leastScale is the height of the scale, as a share of the value, below which it
+// is not drawn closer: a change that the words call steady must not look steep.
+const leastScale = 0.4
 
 // dot is a point of the large chart.
 type dot struct {
