@@ -190,7 +190,7 @@ func (p *person) set(name, text string) {
 func (p *person) choose(name, text string) {
 	p.t.Helper()
 	p.until("document.querySelector('select[name=" + name + "]')")
-	webtest.Script(p, "let e=document.querySelector('select[name="+name+"]'), o=[...e.options].find(o=>o.text.includes("+quote(text)+")); e.value=o.value; e.dispatchEvent(new Event('change',{bubbles:true}))")
+	webtest.Script(p, "let e=document.querySelector('select[name="+name+"]'), all=[...e.options], o=all.find(o=>o.text.trim()==="+quote(text)+")||all.find(o=>o.text.includes("+quote(text)+")); e.value=o.value; e.dispatchEvent(new Event('change',{bubbles:true}))")
 	p.until("!document.querySelector('.htmx-request')")
 }
 
