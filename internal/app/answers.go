@@ -8,6 +8,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/policy"
 	"yilian/internal/policy/policyweb"
+	"yilian/internal/region"
 )
 
 // answered says what in the product answers a clause. A clause that is not
@@ -28,7 +29,7 @@ var answered = map[string]policyweb.Answer{
 	"GB-4.1":  part("/policy", "执业登记时的核对"),
 	"GB-5.1":  part("/alliances", "财政补助与绩效挂钩"),
 	"GB-6.3":  part("/counts", "只有民营成员的转诊和基金份额，垄断资源、虹吸基层没有统计"),
-	"GB-6.1":  part("/alliance/participation", "省工作方案的登记"),
+	"GB-6.1":  part("/alliance/participation", "省方案的发布日期由人核对"),
 
 	"ZZ-1.2":  part("/alliance/participation", "“有明显成效”没有可核对的定义"),
 	"ZZ-1.2b": part("/alliance/participation", "医保总额付费"),
@@ -44,6 +45,7 @@ var answered = map[string]policyweb.Answer{
 	"ZZ-3.4a": whole("/referrals"),
 	"ZZ-3.4b": part("/certificates", "医保手续联网办理"),
 	"ZZ-3.4c": part("/counts", "年度目标的自动核对"),
+	"ZZ-4.1":  part("/policy/packages", "发布日期由人核对"),
 
 	"SMX-4.1.1":  whole("/alliances"),
 	"SMX-4.1.2":  part("/alliances", "政府、医保、社区各方的职责清单"),
@@ -102,17 +104,19 @@ func part(page, lacks string) policyweb.Answer {
 // and scope.
 func (a *App) figures() map[string]policyweb.Measure {
 	share := func(scope participation.Scope) policyweb.Measure {
-		return func(ctx context.Context, tx *db.Tx, region string, day calendar.Date) (policy.Figure, error) {
-			r, err := participation.Of(ctx, tx, a.Book, participation.Question{Scope: scope, Region: region, Day: day})
+		return func(ctx context.Context, tx *db.Tx, code string, day calendar.Date) (policy.Figure, error) {
+			r, err := participation.Of(ctx, tx, a.Book, participation.Question{Scope: scope, Region: code, Day: day})
 			return r.Figure, err
 		}
 	}
 	all := map[string]policyweb.Measure{
-		"alliance.specialty/province": func(ctx context.Context, tx *db.Tx, region string, day calendar.Date) (policy.Figure, error) {
-			return participation.Specialty(ctx, tx, participation.Question{Region: region, Day: day})
+		"alliance.specialty/province": func(ctx context.Context, tx *db.Tx, code string, day calendar.Date) (policy.Figure, error) {
+			return participation.Specialty(ctx, tx, participation.Question{Region: code, Day: day})
 		},
 		"grid.coverage/":                   a.gridCoverage,
 		"grid.filed/city":                  gridFiled,
+		"plan.published/county":            a.ownPlan(region.County),
+		"plan.published/province":          a.ownPlan(region.Province),
 		"alliance.started/tertiary_public": share(participation.Tertiary),
 	}
 	for _, scope := range participation.Scopes() {

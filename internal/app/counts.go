@@ -380,6 +380,35 @@ func gridFiled(ctx context.Context, tx *db.Tx, code string, day calendar.Date) (
 	return f, nil
 }
 
+// ownPlan tells whether every county, or every province, of a region has a
+// document of its own loaded: its plan with goals and dates (ZZ-4.1, GB-6.1).
+func (a *App) ownPlan(level region.Level) policyweb.Measure {
+	return func(ctx context.Context, tx *db.Tx, code string, day calendar.Date) (policy.Figure, error) {
+		f := policy.Figure{AsOf: day, Page: "/policy/packages"}
+		under := code
+		if under == region.CN {
+			under = ""
+		}
+		places, err := region.AtLevel(ctx, tx, level, under)
+		if err != nil {
+			return f, err
+		}
+		for _, r := range places {
+			f.Den++
+			if slices.ContainsFunc(a.Book.Profiles(), func(p policy.Profile) bool { return p.Jurisdiction == r.Code }) {
+				f.Num++
+			}
+		}
+		switch {
+		case f.Den == 0:
+			f.Reason = "本地区没有登记这一级行政区划"
+		case f.Num == f.Den:
+			f.Value = 1
+		}
+		return f, nil
+	}
+}
+
 // planned are the counties and districts of a region with how many towns each
 // has in the register; those without any are served by another installation.
 func planned(ctx context.Context, tx *db.Tx, code string) (map[string]int, error) {

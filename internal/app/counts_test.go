@@ -67,6 +67,33 @@ func TestCountsOfClauses(t *testing.T) {
 
 // TestGridFigures computes JS-3a and JS-5.1 from a layout that covers one
 // county of Jiangsu and lies with the province.
+// ZZ-4.1: a county has its own plan once a document of its own is loaded.
+func TestEachCountysOwnPlan(t *testing.T) {
+	for _, x := range []struct {
+		demo, code string
+		level      region.Level
+		want       float64
+	}{
+		{"lingling", "431102", region.County, 1},
+		{"lingling", "43", region.Province, 0},
+		{"zhengzhou", "4101", region.County, 0},
+		{"zhengzhou", "410122", region.County, 0},
+		{"jiangsu", "32", region.Province, 1},
+	} {
+		a := opened(t, x.demo)
+		err := a.DB.View(t.Context(), func(tx *db.Tx) error {
+			f, err := a.ownPlan(x.level)(t.Context(), tx, x.code, calendar.DateOf(tx.Now))
+			if err == nil && (!f.Computable() || f.Value != x.want || f.Den == 0) {
+				t.Errorf("%s %s: %+v", x.code, x.level, f)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestGridFigures(t *testing.T) {
 	a, ctx := opened(t, "jiangsu"), t.Context()
 	figures := func(code string) (covered, of int64, filed float64) {
