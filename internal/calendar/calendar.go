@@ -63,6 +63,26 @@ func (d Date) String() string { return string(d) }
 // EndOf returns the last millisecond of the day in Shanghai.
 func EndOf(d Date) time.Time { return d.AddDays(1).Time().Add(-time.Millisecond) }
 
+// AsKnown reads which day is asked about and by the end of which day it was
+// known, as they were typed; blank is today, and now. Faults are of the fields
+// on and known.
+func AsKnown(on, known string, now time.Time) (day Date, at time.Time, err error) {
+	var form errs.Form
+	day, at = DateOf(now), now
+	if on != "" {
+		day, err = ParseDate(on)
+		form.AddErr("on", err)
+	}
+	if known != "" {
+		by, err := ParseDate(known)
+		form.AddErr("known", err)
+		if end := EndOf(by); err == nil && end.Before(now) {
+			at = end
+		}
+	}
+	return day, at, form.Err()
+}
+
 // Day is one line of a holiday notice: a day of rest, or a weekend day that is
 // worked in exchange (调休).
 type Day struct {

@@ -66,35 +66,17 @@ func (f *face) render(w http.ResponseWriter, r *http.Request, p page) error {
 	ctx := r.Context()
 	p.Edit = mayEdit(access.ActorOf(ctx))
 	err := f.svc.DB.View(ctx, func(tx *db.Tx) error {
-		day, at, err := p.times(tx.Now)
+		day, at, err := calendar.AsKnown(p.On, p.Known, tx.Now)
 		if err != nil {
 			return err
 		}
+		p.On = string(day)
 		return p.load(ctx, tx, day, at)
 	})
 	if err != nil {
 		return err
 	}
 	return web.Render(w, r, web.Status(p.Err), view(p))
-}
-
-// times reads the two dates of the filter; blank means today, known now.
-func (p *page) times(now time.Time) (calendar.Date, time.Time, error) {
-	day, at := calendar.DateOf(now), now
-	var form errs.Form
-	if p.On == "" {
-		p.On = string(day)
-	}
-	on, err := calendar.ParseDate(p.On)
-	form.AddErr("on", err)
-	if p.Known != "" {
-		known, err := calendar.ParseDate(p.Known)
-		form.AddErr("known", err)
-		if end := calendar.EndOf(known); err == nil && end.Before(now) {
-			at = end
-		}
-	}
-	return on, at, form.Err()
 }
 
 func (p *page) load(ctx context.Context, tx *db.Tx, day calendar.Date, at time.Time) error {

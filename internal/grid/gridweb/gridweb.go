@@ -209,10 +209,11 @@ func (f *face) loadUnit(r *http.Request, p *unitPage) error {
 		if err := mayRead(ctx, tx, actor, code); err != nil {
 			return err
 		}
-		day, at, err := p.times(tx.Now)
+		day, at, err := calendar.AsKnown(p.On, p.Known, tx.Now)
 		if err != nil {
 			return err
 		}
+		p.On = string(day)
 		if p.Unit, err = grid.Open(ctx, tx, code); err != nil {
 			return err
 		}
@@ -267,25 +268,6 @@ func lineOf(ctx context.Context, tx *db.Tx, code string) (string, error) {
 		}
 	}
 	return text, err
-}
-
-// times reads the two dates of the filter; blank means today, known now.
-func (p *unitPage) times(now time.Time) (calendar.Date, time.Time, error) {
-	day, at := calendar.DateOf(now), now
-	var form errs.Form
-	if p.On == "" {
-		p.On = string(day)
-	}
-	on, err := calendar.ParseDate(p.On)
-	form.AddErr("on", err)
-	if p.Known != "" {
-		known, err := calendar.ParseDate(p.Known)
-		form.AddErr("known", err)
-		if end := calendar.EndOf(known); err == nil && end.Before(now) {
-			at = end
-		}
-	}
-	return on, at, form.Err()
 }
 
 func (f *face) print(w http.ResponseWriter, r *http.Request) error {
