@@ -14,9 +14,10 @@ var logins = []string{"cunyi", "yisheng", "yuanzhang", "zhuanzhen", "guahao", "k
 var (
 	latin = regexp.MustCompile(`[A-Za-z]{4,}`)
 	// What stands on a screen in Latin letters by right: fingerprints, the words
-	// of file formats, units, browsers that somebody signed in with, the demo's client.
+	// of file formats, units, browsers that somebody signed in with, the demo's client,
+	// sign-ins that other stories make.
 	fingerprint  = regexp.MustCompile(`[0-9a-f]{8,}`)
-	latinAllowed = []string{"mmHg", "mmol", "Chrome", "Linux", "demo", "system", "dssy", "Excel", "JSON", "work"}
+	latinAllowed = []string{"mmHg", "mmol", "Chrome", "Linux", "demo", "system", "dssy", "huyan", "Excel", "JSON", "work"}
 	// Names of scopes and of files, on the pages of those who type them.
 	latinAllowedOn = map[string][]string{
 		"/clients":         {"cruds", "Patient", "Observation", "JWKS"},
