@@ -120,6 +120,10 @@ func (r *random) try(actor access.Actor, action string) {
 	}
 	after, err := r.do(actor, action, r.w.Ref(r.c))
 	now := r.stored()
+	if action == referral.ActEmergency && !allowed && err == nil && after.ID != r.c.ID {
+		r.apart(after, now)
+		return
+	}
 	switch {
 	case allowed && err != nil:
 		r.rt.Fatalf("%s is offered to %s at %s and refused: %v", action, actor.Name, r.c.State, err)
@@ -138,6 +142,17 @@ func (r *random) try(actor access.Actor, action string) {
 	r.c = now
 	if r.c.Open() && (r.c.OwnerOrg == "" || r.c.OwnerRole == "" || r.c.DueAt.IsZero()) {
 		r.rt.Fatalf("stray after %s: %+v", action, r.c)
+	}
+}
+
+// apart holds what becomes of an emergency sent off a draft that a colleague
+// holds: the patient goes on a case of his own, and the draft stands untouched.
+func (r *random) apart(sent, draft flow.Case) {
+	if r.c.State != referral.StateDraft || draft.State != r.c.State || draft.Version != r.c.Version {
+		r.rt.Fatalf("an emergency on a case of its own has moved the draft: %+v", draft)
+	}
+	if sent.Patient != r.c.Patient || !sent.Open() || sent.State == referral.StateDraft {
+		r.rt.Fatalf("the emergency has not gone: %+v", sent)
 	}
 }
 

@@ -126,8 +126,16 @@ func (p *person) fail(why string) {
 }
 
 // place finds the point of a button, link or row to click on: visible, at rest,
-// not covered. It is [x, y], or null as long as there is none.
+// not covered. It is [x, y], or null as long as there is none. From then on the
+// page remembers when a form or a link is on its way to the next page, so that
+// nobody reads the page that is going away.
 const place = `(sel, text) => {
+	if (!window._watched) {
+		window._watched = true;
+		let go = e => { if (!e.defaultPrevented) window._leaving = Date.now(); };
+		addEventListener('submit', go);
+		addEventListener('beforeunload', go);
+	}
 	let all = [...document.querySelectorAll(sel)].filter(e => e.checkVisibility && e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length && !e.disabled && e.innerText.replace(/\s+/g, ' ').includes(text));
 	let e = all.find(e => e.innerText.trim() === text) || all[0];
 	if (!e || document.querySelector('.htmx-request')) return null;
@@ -140,13 +148,22 @@ const place = `(sel, text) => {
 	return hit && (e.contains(hit) || hit.contains(e)) ? [x, y] : null;
 }`
 
-// press clicks the visible element that a selector finds and that shows text.
+// settle waits until what a click has set off is there. A download leaves the
+// page standing, which is why the memory of leaving fades.
+func (p *person) settle() {
+	p.t.Helper()
+	p.until("!(Date.now() - window._leaving < 10000) && !document.querySelector('.htmx-request')")
+}
+
+// press clicks the visible element that a selector finds and that shows text,
+// and waits for what comes of it.
 func (p *person) press(sel, text string) {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(60 * time.Millisecond) {
 		xy := value[[]float64](p, "("+place+")("+quote(sel)+","+quote(text)+")")
 		if len(xy) == 2 {
 			webtest.Do(p, chromedp.MouseClickXY(xy[0], xy[1]))
+			p.settle()
 			return
 		}
 	}
