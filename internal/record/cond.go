@@ -51,15 +51,15 @@ type numberMatch struct {
 // contrary.
 type cond struct {
 	form    form
-	param   int32
+	params  []int32 // under which the values are stored; any of them
 	texts   []textMatch
 	dates   []box[int64]
 	numbers []numberMatch
 	ids     []string
 	not     bool
-	missing bool  // no value at all; with not: any value
-	beside  int32 // with missing: another parameter whose values count too
-	implied bool  // met by what is kept about the plan's patients
+	missing bool    // no value at all; with not: any value
+	beside  []int32 // with missing: others whose values count too
+	implied bool    // met by what is kept about the plan's patients
 	// never is a condition that nothing meets (a chain that found nothing).
 	never bool
 }
@@ -125,24 +125,9 @@ func (c *cond) fetch(ctx context.Context, tx *db.Tx, kind string, pt int64, limi
 				return nil, err
 			}
 		}
-	case byText, byPrefix, byContains:
-		for _, m := range c.texts {
-			if err := take(c.fetchText(ctx, tx, m, pt, limit)); err != nil {
-				return nil, err
-			}
-		}
-	case byDate:
-		for _, b := range c.dates {
-			if err := take(c.fetchDates(ctx, tx, b, pt, limit)); err != nil {
-				return nil, err
-			}
-		}
-	case byNumber:
-		for _, m := range c.numbers {
-			if err := take(db.List(ctx, tx, db.Value[int64], `
-				SELECT DISTINCT n FROM record_number WHERE param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5
-				AND (CAST($6 AS TEXT) = '' OR unit = $6) AND (CAST($7 AS BIGINT) = -2 OR sys = $7) LIMIT $8`,
-				c.param, m.lowMin, m.lowMax, m.highMin, m.highMax, m.unit, m.sys, limit)); err != nil {
+	default:
+		for _, param := range c.params {
+			if err := c.fetchValues(ctx, tx, param, pt, limit, take); err != nil {
 				return nil, err
 			}
 		}
@@ -150,22 +135,45 @@ func (c *cond) fetch(ctx context.Context, tx *db.Tx, kind string, pt int64, limi
 	return out, nil
 }
 
+// fetchValues asks for the values stored under one number.
+func (c *cond) fetchValues(ctx context.Context, tx *db.Tx, param int32, pt int64, limit int, take func([]int64, error) error) error {
+	for _, m := range c.texts {
+		if err := take(c.fetchText(ctx, tx, param, m, pt, limit)); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.dates {
+		if err := take(fetchDates(ctx, tx, param, b, pt, limit)); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.numbers {
+		if err := take(db.List(ctx, tx, db.Value[int64], `
+			SELECT DISTINCT n FROM record_number WHERE param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5
+			AND (CAST($6 AS TEXT) = '' OR unit = $6) AND (CAST($7 AS BIGINT) = -2 OR sys = $7) LIMIT $8`,
+			param, m.lowMin, m.lowMax, m.highMin, m.highMax, m.unit, m.sys, limit)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 const textWhere = ` FROM record_text WHERE param = $1 AND value = $2 AND (CAST($3 AS BIGINT) = -2 OR sys = $3)`
 
-func (c *cond) fetchText(ctx context.Context, tx *db.Tx, m textMatch, pt int64, limit int) ([]int64, error) {
+func (c *cond) fetchText(ctx context.Context, tx *db.Tx, param int32, m textMatch, pt int64, limit int) ([]int64, error) {
 	switch {
 	case m.anyOne:
-		return db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND sys = $2 LIMIT $3`, c.param, m.sys, limit)
+		return db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND sys = $2 LIMIT $3`, param, m.sys, limit)
 	case c.form == byPrefix:
 		return db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND value >= $2 AND value < $3 LIMIT $4`,
-			c.param, m.value, m.value+topRune, limit)
+			param, m.value, m.value+topRune, limit)
 	case c.form == byContains:
 		return db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND value LIKE $2 ESCAPE '\' LIMIT $3`,
-			c.param, "%"+likeText(m.value)+"%", limit)
+			param, "%"+likeText(m.value)+"%", limit)
 	case pt >= 0:
-		return db.List(ctx, tx, db.Value[int64], `SELECT n`+textWhere+` AND pt = $4 LIMIT $5`, c.param, m.value, m.sys, pt, limit)
+		return db.List(ctx, tx, db.Value[int64], `SELECT n`+textWhere+` AND pt = $4 LIMIT $5`, param, m.value, m.sys, pt, limit)
 	}
-	return db.List(ctx, tx, db.Value[int64], `SELECT n`+textWhere+` LIMIT $4`, c.param, m.value, m.sys, limit)
+	return db.List(ctx, tx, db.Value[int64], `SELECT n`+textWhere+` LIMIT $4`, param, m.value, m.sys, limit)
 }
 
 // topRune sorts after every text that begins with the same letters.
@@ -175,15 +183,15 @@ func likeText(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
-func (c *cond) fetchDates(ctx context.Context, tx *db.Tx, b box[int64], pt int64, limit int) ([]int64, error) {
+func fetchDates(ctx context.Context, tx *db.Tx, param int32, b box[int64], pt int64, limit int) ([]int64, error) {
 	if pt >= 0 {
 		return db.List(ctx, tx, db.Value[int64], `
 			SELECT DISTINCT n FROM record_date WHERE param = $1 AND pt = $2 AND low BETWEEN $3 AND $4 AND high BETWEEN $5 AND $6 LIMIT $7`,
-			c.param, pt, b.lowMin, b.lowMax, b.highMin, b.highMax, limit)
+			param, pt, b.lowMin, b.lowMax, b.highMin, b.highMax, limit)
 	}
 	return db.List(ctx, tx, db.Value[int64], `
 		SELECT DISTINCT n FROM record_date WHERE param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5 LIMIT $6`,
-		c.param, b.lowMin, b.lowMax, b.highMin, b.highMax, limit)
+		param, b.lowMin, b.lowMax, b.highMin, b.highMax, limit)
 }
 
 // filter returns those of ns that meet the condition. A plus before param keeps
@@ -246,24 +254,9 @@ func (c *cond) hits(ctx context.Context, tx *db.Tx, kind string, ns []int64, out
 			}
 		}
 		return err
-	case byText, byPrefix, byContains:
-		for _, m := range c.texts {
-			if err := list(c.textAmong(m, ns)); err != nil {
-				return err
-			}
-		}
-	case byDate:
-		for _, b := range c.dates {
-			if err := list(db.Expand(`SELECT n FROM record_date WHERE +param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5 AND n IN ($list)`,
-				[]any{c.param, b.lowMin, b.lowMax, b.highMin, b.highMax}, ns)); err != nil {
-				return err
-			}
-		}
-	case byNumber:
-		for _, m := range c.numbers {
-			if err := list(db.Expand(`SELECT n FROM record_number WHERE +param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5
-				AND (CAST($6 AS TEXT) = '' OR unit = $6) AND (CAST($7 AS BIGINT) = -2 OR sys = $7) AND n IN ($list)`,
-				[]any{c.param, m.lowMin, m.lowMax, m.highMin, m.highMax, m.unit, m.sys}, ns)); err != nil {
+	default:
+		for _, param := range c.params {
+			if err := c.valuesAmong(param, ns, list); err != nil {
 				return err
 			}
 		}
@@ -271,19 +264,42 @@ func (c *cond) hits(ctx context.Context, tx *db.Tx, kind string, ns []int64, out
 	return nil
 }
 
-func (c *cond) textAmong(m textMatch, ns []int64) (string, []any) {
+// valuesAmong asks which of ns have such values under one number.
+func (c *cond) valuesAmong(param int32, ns []int64, list func(string, []any) error) error {
+	for _, m := range c.texts {
+		if err := list(c.textAmong(param, m, ns)); err != nil {
+			return err
+		}
+	}
+	for _, b := range c.dates {
+		if err := list(db.Expand(`SELECT n FROM record_date WHERE +param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5 AND n IN ($list)`,
+			[]any{param, b.lowMin, b.lowMax, b.highMin, b.highMax}, ns)); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.numbers {
+		if err := list(db.Expand(`SELECT n FROM record_number WHERE +param = $1 AND low BETWEEN $2 AND $3 AND high BETWEEN $4 AND $5
+			AND (CAST($6 AS TEXT) = '' OR unit = $6) AND (CAST($7 AS BIGINT) = -2 OR sys = $7) AND n IN ($list)`,
+			[]any{param, m.lowMin, m.lowMax, m.highMin, m.highMax, m.unit, m.sys}, ns)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cond) textAmong(param int32, m textMatch, ns []int64) (string, []any) {
 	switch {
 	case m.anyOne:
-		return db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND sys = $2 AND n IN ($list)`, []any{c.param, m.sys}, ns)
+		return db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND sys = $2 AND n IN ($list)`, []any{param, m.sys}, ns)
 	case c.form == byPrefix:
 		return db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND value >= $2 AND value < $3 AND n IN ($list)`,
-			[]any{c.param, m.value, m.value + topRune}, ns)
+			[]any{param, m.value, m.value + topRune}, ns)
 	case c.form == byContains:
 		return db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND value LIKE $2 ESCAPE '\' AND n IN ($list)`,
-			[]any{c.param, "%" + likeText(m.value) + "%"}, ns)
+			[]any{param, "%" + likeText(m.value) + "%"}, ns)
 	}
 	return db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND value = $2 AND (CAST($3 AS BIGINT) = -2 OR sys = $3) AND n IN ($list)`,
-		[]any{c.param, m.value, m.sys}, ns)
+		[]any{param, m.value, m.sys}, ns)
 }
 
 // present adds those of ns that have any value of the parameter.
@@ -293,19 +309,24 @@ func (c *cond) present(ctx context.Context, tx *db.Tx, ns []int64, out set) erro
 		out.add(found)
 		return err
 	}
-	args := []any{c.param}
-	if c.beside != 0 {
-		if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, []any{c.beside}, ns)); err != nil {
+	for _, param := range c.beside {
+		if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, []any{param}, ns)); err != nil {
 			return err
 		}
 	}
-	if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
-		return err
+	for _, param := range c.params {
+		args := []any{param}
+		if err := add(db.Expand(`SELECT n FROM record_text WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
+			return err
+		}
+		if err := add(db.Expand(`SELECT n FROM record_date WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
+			return err
+		}
+		if err := add(db.Expand(`SELECT n FROM record_number WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
+			return err
+		}
 	}
-	if err := add(db.Expand(`SELECT n FROM record_date WHERE +param = $1 AND n IN ($list)`, args, ns)); err != nil {
-		return err
-	}
-	return add(db.Expand(`SELECT n FROM record_number WHERE +param = $1 AND n IN ($list)`, args, ns))
+	return nil
 }
 
 // headsOf reads heads by number, deleted and withdrawn ones left out.

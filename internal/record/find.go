@@ -31,9 +31,9 @@ const (
 
 // sortKey is one _sort.
 type sortKey struct {
-	form  form // byText, byDate, byNumber, byID, byUpdated
-	param int32
-	desc  bool
+	form   form // byText, byDate, byNumber, byID, byUpdated
+	params []int32
+	desc   bool
 }
 
 // plan is a search made ready.

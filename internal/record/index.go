@@ -28,8 +28,46 @@ const (
 	ofTypePart = ":of-type"    // identifiers by their type
 	tailPart   = ":tail"       // last four characters of an identifier or phone number
 	refPart    = ":identifier" // identifiers that references carry
-	anyPatient = "_compartment"
 )
+
+// kept are the numbers under which the values of a parameter, or of a part of
+// them kept beside, are stored: its own, or those of its sources, since values
+// are stored once (search.Param.Sources).
+func kept(kind string, p *search.Param, beside string) []int32 {
+	return numbersOf(kind, p.Code, beside, p.Sources())
+}
+
+// keptPart is kept of one part of a composite.
+func keptPart(kind string, p *search.Param, part int) []int32 {
+	return numbersOf(kind, partCode(p.Code, part), "", p.PartSources(part))
+}
+
+// references are the numbers under which a type keeps what it points at.
+func references(kind string) []int32 {
+	var out []int32
+	for _, p := range search.Params(kind) {
+		if p.Type == spec.ReferenceParam && p.Kept() {
+			out = append(out, paramNumber(kind, p.Code))
+		}
+		for i, c := range p.Components {
+			if c.Type == spec.ReferenceParam && p.PartSources(i) == nil {
+				out = append(out, paramNumber(kind, partCode(p.Code, i)))
+			}
+		}
+	}
+	return out
+}
+
+func numbersOf(kind, code, beside string, sources []*search.Param) []int32 {
+	if sources == nil {
+		return []int32{paramNumber(kind, code+beside)}
+	}
+	out := make([]int32, len(sources))
+	for i, p := range sources {
+		out[i] = paramNumber(kind, p.Code+beside)
+	}
+	return out
+}
 
 // index is what a version says for searches, as rows.
 type index struct {
@@ -117,7 +155,7 @@ func (x *indexer) text(param, value string, sys int64) {
 // index works out what a document says for searches. The patient is the one
 // given, else the one that its references name.
 func (s *Store) index(ctx context.Context, tx *db.Tx, doc document, patient string) (index, error) {
-	list := search.Extract(nil, doc.Root())
+	list := search.ExtractKept(nil, doc.Root())
 	x := &indexer{store: s, kind: doc.kind, seen: make(map[textRow]bool, len(list)+4)}
 	whose, err := s.patientsOf(ctx, tx, list)
 	if err != nil {
@@ -163,6 +201,9 @@ func code(v *search.Value) string {
 func partCode(code string, part int) string { return code + "#" + strconv.Itoa(part) }
 
 func (x *indexer) add(v *search.Value, patients map[string]string) {
+	if v.Param.Type == spec.CompositeParam && v.Param.PartSources(int(v.Part)) != nil {
+		return
+	}
 	param := code(v)
 	switch v.Type {
 	case spec.TokenParam:
@@ -272,7 +313,6 @@ func (x *indexer) reference(param string, r *search.Reference, patients map[stri
 		x.text(param, target+"|"+r.Version, 0)
 	}
 	if id, ok := strings.CutPrefix(target, "Patient/"); ok {
-		x.text(anyPatient, target, 0)
 		if p := patients[id]; p != "" && p != id {
 			x.text(param, "Patient/"+p, 0)
 		}

@@ -21,7 +21,7 @@ const chainMax = 2000
 type planner struct {
 	tx *db.Tx
 	plan
-	checks []search.Clause // what only the content itself can tell: composites, distances
+	checks []*search.Clause // what only the content itself can tell: composites, distances
 }
 
 // unsupported says that a condition cannot be asked of this store.
@@ -47,7 +47,7 @@ func (p *planner) clause(ctx context.Context, c *search.Clause) error {
 	case len(c.Chain) > 0:
 		return p.chain(ctx, c)
 	}
-	out := cond{param: paramNumber(p.kind, c.Param.Code)}
+	out := cond{params: kept(p.kind, c.Param, "")}
 	switch {
 	case c.Modifier == search.Missing:
 		p.missing(c, out)
@@ -86,12 +86,13 @@ func (p *planner) missing(c *search.Clause, out cond) {
 	}
 	out.missing, out.not = true, !c.Absent
 	switch c.Param.Type {
-	case spec.CompositeParam:
-		out.param = paramNumber(p.kind, partCode(c.Param.Code, 0))
+	case spec.CompositeParam: // the parts stand together or not: the content tells
+		out.form, out.missing, out.not = byOwn, false, false
+		p.check(c)
 	case spec.TokenParam:
-		out.beside = paramNumber(p.kind, c.Param.Code+textPart)
+		out.beside = kept(p.kind, c.Param, textPart)
 	case spec.ReferenceParam:
-		out.beside = paramNumber(p.kind, c.Param.Code+refPart)
+		out.beside = kept(p.kind, c.Param, refPart)
 	}
 	p.conds = append(p.conds, out)
 }
@@ -221,9 +222,9 @@ func (p *planner) token(c *search.Clause, t search.TokenTerm, out *cond) {
 	}
 	switch c.Modifier {
 	case search.IdentifierOf:
-		out.param, hashed, plain = paramNumber(p.kind, c.Param.Code+refPart), true, false
+		out.params, hashed, plain = kept(p.kind, c.Param, refPart), true, false
 	case search.OfTypeModifier:
-		out.param, hashed, plain = paramNumber(p.kind, c.Param.Code+ofTypePart), true, false
+		out.params, hashed, plain = kept(p.kind, c.Param, ofTypePart), true, false
 	}
 	if t.AnyCode {
 		out.texts = append(out.texts, textMatch{sys: sys, anyOne: true})
@@ -249,7 +250,7 @@ func (p *planner) text(c *search.Clause, t search.TextTerm, out *cond) {
 	case search.TextOf:
 		out.form = byContains
 		if c.Param.Type == spec.TokenParam {
-			out.param = paramNumber(p.kind, c.Param.Code+textPart)
+			out.params = kept(p.kind, c.Param, textPart)
 		}
 	default:
 		out.form = byPrefix
@@ -345,8 +346,8 @@ func (p *planner) near(c *search.Clause, t search.NearTerm, out *cond) {
 }
 
 func (p *planner) check(c *search.Clause) {
-	if n := len(p.checks); n == 0 || p.checks[n-1].Param != c.Param {
-		p.checks = append(p.checks, *c)
+	if n := len(p.checks); n == 0 || p.checks[n-1] != c {
+		p.checks = append(p.checks, c)
 	}
 }
 
@@ -354,7 +355,7 @@ func (p *planner) check(c *search.Clause) {
 // together.
 func (p *planner) composite(ctx context.Context, c *search.Clause) error {
 	for i, part := range c.Param.Components {
-		out := cond{param: paramNumber(p.kind, partCode(c.Param.Code, i))}
+		out := cond{params: keptPart(p.kind, c.Param, i)}
 		for _, t := range c.Terms {
 			term, ok := t.(search.CompositeTerm)
 			if !ok || i >= len(term.Parts) {
@@ -378,7 +379,7 @@ func (p *planner) composite(ctx context.Context, c *search.Clause) error {
 // chain searches the resources that are pointed at, and then for references to
 // them.
 func (p *planner) chain(ctx context.Context, c *search.Clause) error {
-	out := cond{form: byText, param: paramNumber(p.kind, c.Param.Code), not: c.Modifier == search.Not}
+	out := cond{form: byText, params: kept(p.kind, c.Param, ""), not: c.Modifier == search.Not}
 	for i := range c.Chain {
 		link := &c.Chain[i]
 		heads, err := p.inner(ctx, link.Type, link.Clause)
@@ -426,23 +427,34 @@ func (p *planner) has(ctx context.Context, link *search.Link) error {
 	for i := range heads {
 		ns[i] = heads[i].n
 	}
-	seen := map[string]bool{}
-	for part := range chunks(ns, listMax) {
-		query, args := db.Expand(`SELECT DISTINCT value FROM record_text WHERE +param = $1 AND n IN ($list)`,
-			[]any{paramNumber(link.Type, link.Param.Code)}, part)
-		refs, err := db.List(ctx, p.tx, db.Value[string], query, args...)
-		if err != nil {
-			return fmt.Errorf("search: %w", err)
+	refs := map[string]bool{}
+	for _, param := range kept(link.Type, link.Param, "") {
+		if err := targets(ctx, p.tx, param, ns, refs); err != nil {
+			return err
 		}
-		for _, ref := range refs {
-			if id, ok := strings.CutPrefix(ref, p.kind+"/"); ok && !seen[id] {
-				seen[id] = true
-				out.ids = append(out.ids, id)
-			}
+	}
+	for ref := range refs {
+		if id, ok := strings.CutPrefix(ref, p.kind+"/"); ok {
+			out.ids = append(out.ids, id)
 		}
 	}
 	out.never = len(out.ids) == 0
 	p.conds = append(p.conds, out)
+	return nil
+}
+
+// targets adds what resources point at by a parameter.
+func targets(ctx context.Context, tx *db.Tx, param int32, ns []int64, out map[string]bool) error {
+	for part := range chunks(ns, listMax) {
+		query, args := db.Expand(`SELECT DISTINCT value FROM record_text WHERE +param = $1 AND n IN ($list)`, []any{param}, part)
+		refs, err := db.List(ctx, tx, db.Value[string], query, args...)
+		if err != nil {
+			return fmt.Errorf("search: %w", err)
+		}
+		for _, ref := range refs {
+			out[ref] = true
+		}
+	}
 	return nil
 }
 

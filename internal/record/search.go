@@ -104,7 +104,7 @@ func (s *Store) searchType(ctx context.Context, tx *db.Tx, kind string, q search
 	p.after, p.count = after, max(0, count)
 	p.total = q.Total == search.TotalAccurate || q.Total == search.TotalEstimate || count == 0
 	for _, k := range q.Sort {
-		key := sortKey{param: paramNumber(kind, k.Param.Code), desc: k.Descending}
+		key := sortKey{params: kept(kind, k.Param, ""), desc: k.Descending}
 		switch {
 		case k.Param.Code == "_id":
 			key.form = byID
@@ -158,12 +158,12 @@ func (s *Store) Included(ctx context.Context, tx *db.Tx, from []Resource, inc se
 		}
 		kinds[kind] = true
 		if inc.Param != nil {
-			params = append(params, paramNumber(kind, inc.Param.Code))
+			params = append(params, kept(kind, inc.Param, "")...)
 			continue
 		}
 		for _, p := range search.Params(kind) {
 			if p.Type == spec.ReferenceParam {
-				params = append(params, paramNumber(kind, p.Code))
+				params = append(params, kept(kind, p, "")...)
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func (s *Store) Including(ctx context.Context, tx *db.Tx, to []Resource, inc sea
 	if inc.Param == nil {
 		return nil, errs.E(errs.Invalid, "_revinclude 要写明参数，例如 Observation:subject")
 	}
-	c := cond{form: byText, param: paramNumber(inc.Source, inc.Param.Code)}
+	c := cond{form: byText, params: kept(inc.Source, inc.Param, "")}
 	for i := range to {
 		if inc.Target == "" || inc.Target == to[i].Type {
 			c.texts = append(c.texts, textMatch{value: to[i].Key.String(), sys: anySystem})
@@ -317,8 +317,8 @@ func (s *Store) Attach(ctx context.Context, tx *db.Tx, instance, patient string)
 	}
 	var ns []int64
 	for _, kind := range spec.ResourceTypes() {
-		found, err := db.List(ctx, tx, db.Value[int64], `SELECT DISTINCT n FROM record_text WHERE param = $1 AND value = $2`,
-			paramNumber(kind, anyPatient), h.Key.String())
+		query, args := db.Expand(`SELECT DISTINCT n FROM record_text WHERE value = $1 AND param IN ($list)`, []any{h.Key.String()}, references(kind))
+		found, err := db.List(ctx, tx, db.Value[int64], query, args...)
 		if err != nil {
 			return 0, fmt.Errorf("attach %s: %w", h.Key, err)
 		}

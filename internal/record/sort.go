@@ -39,14 +39,39 @@ func (k sortKey) readSome(ctx context.Context, tx *db.Tx, ns []int64, out map[in
 			}
 		}
 		return err
+	}
+	for _, param := range k.params {
+		if err := k.readValues(ctx, tx, param, ns, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take keeps the value that comes first in the key's order.
+func (k sortKey) take(out map[int64]string, n int64, low, high string) {
+	was, there := out[n]
+	switch {
+	case !there:
+		if out[n] = low; k.desc {
+			out[n] = high
+		}
+	case k.desc:
+		out[n] = max(was, high)
+	default:
+		out[n] = min(was, low)
+	}
+}
+
+// readValues reads what is stored under one number.
+func (k sortKey) readValues(ctx context.Context, tx *db.Tx, param int32, ns []int64, out map[int64]string) error {
+	switch k.form {
 	case byDate:
 		type pair struct{ n, low, high int64 }
-		query, args := db.Expand(`SELECT n, min(low), max(high) FROM record_date WHERE +param = $1 AND n IN ($list) GROUP BY n`, []any{k.param}, ns)
+		query, args := db.Expand(`SELECT n, min(low), max(high) FROM record_date WHERE +param = $1 AND n IN ($list) GROUP BY n`, []any{param}, ns)
 		rows, err := db.List(ctx, tx, func(scan db.Scan) (p pair, err error) { return p, scan(&p.n, &p.low, &p.high) }, query, args...)
 		for _, r := range rows {
-			if out[r.n] = padNumber(r.low); k.desc {
-				out[r.n] = padNumber(r.high)
-			}
+			k.take(out, r.n, padNumber(r.low), padNumber(r.high))
 		}
 		return err
 	case byNumber:
@@ -54,12 +79,10 @@ func (k sortKey) readSome(ctx context.Context, tx *db.Tx, ns []int64, out map[in
 			n         int64
 			low, high float64
 		}
-		query, args := db.Expand(`SELECT n, min(low), max(high) FROM record_number WHERE +param = $1 AND n IN ($list) GROUP BY n`, []any{k.param}, ns)
+		query, args := db.Expand(`SELECT n, min(low), max(high) FROM record_number WHERE +param = $1 AND n IN ($list) GROUP BY n`, []any{param}, ns)
 		rows, err := db.List(ctx, tx, func(scan db.Scan) (p pair, err error) { return p, scan(&p.n, &p.low, &p.high) }, query, args...)
 		for _, r := range rows {
-			if out[r.n] = padFloat(r.low); k.desc {
-				out[r.n] = padFloat(r.high)
-			}
+			k.take(out, r.n, padFloat(r.low), padFloat(r.high))
 		}
 		return err
 	}
@@ -67,12 +90,10 @@ func (k sortKey) readSome(ctx context.Context, tx *db.Tx, ns []int64, out map[in
 		n         int64
 		low, high string
 	}
-	query, args := db.Expand(`SELECT n, min(value), max(value) FROM record_text WHERE +param = $1 AND sys <> -1 AND n IN ($list) GROUP BY n`, []any{k.param}, ns)
+	query, args := db.Expand(`SELECT n, min(value), max(value) FROM record_text WHERE +param = $1 AND sys <> -1 AND n IN ($list) GROUP BY n`, []any{param}, ns)
 	rows, err := db.List(ctx, tx, func(scan db.Scan) (p pair, err error) { return p, scan(&p.n, &p.low, &p.high) }, query, args...)
 	for _, r := range rows {
-		if out[r.n] = r.low; k.desc {
-			out[r.n] = r.high
-		}
+		k.take(out, r.n, r.low, r.high)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"math"
+	"slices"
 
 	"yilian/internal/db"
 	"yilian/internal/fhir/json"
@@ -40,7 +41,7 @@ func (p *planner) fulfils(body []byte) (bool, error) {
 	defer doc.Release()
 	values := search.Extract(nil, doc.Root())
 	for i := range p.checks {
-		if !p.holds(&p.checks[i], values) {
+		if !p.holds(p.checks[i], values) {
 			return false, nil
 		}
 	}
@@ -49,6 +50,10 @@ func (p *planner) fulfils(body []byte) (bool, error) {
 
 // holds reports whether any term of a clause holds.
 func (p *planner) holds(c *search.Clause, values []search.Value) bool {
+	if c.Modifier == search.Missing {
+		there := slices.ContainsFunc(values, func(v search.Value) bool { return v.Param.Code == c.Param.Code })
+		return there != c.Absent
+	}
 	for _, t := range c.Terms {
 		switch t := t.(type) {
 		case search.NearTerm:

@@ -61,6 +61,7 @@ func Params(resourceType string) []*Param {
 		}
 		all = append(all, c)
 	}
+	derive(all)
 	compiled.Store(resourceType, all)
 	return all
 }

@@ -18,9 +18,18 @@ type hit struct {
 // Extract appends the values under which a resource is found. The resource may
 // be a whole document or part of one. A type that the standard does not know has
 // no values. Texts share the document's memory.
-func Extract(dst []Value, resource json.Node) []Value {
+func Extract(dst []Value, resource json.Node) []Value { return extract(dst, resource, false) }
+
+// ExtractKept is Extract without the parameters that say only what their
+// sources say (Param.Sources).
+func ExtractKept(dst []Value, resource json.Node) []Value { return extract(dst, resource, true) }
+
+func extract(dst []Value, resource json.Node, kept bool) []Value {
 	e := extractor{root: resource, out: dst}
 	for _, p := range Params(resource.Get("resourceType").Text()) {
+		if kept && !p.Kept() {
+			continue
+		}
 		e.param = p
 		group := uint32(0)
 		for i := range p.roots {

@@ -291,6 +291,7 @@ type Param struct {
 	Datatypes  []string // FHIR types that its values come from
 	Components []*Param // of a composite, in their order
 	roots      []root
+	sources    []*Param // see Sources
 }
 
 // Lookup returns the compiled parameter with a code for a type of resource, nil
