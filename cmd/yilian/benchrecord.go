@@ -13,11 +13,12 @@ import (
 
 // benchRecord measures the FHIR interface on a loaded store.
 func benchRecord(ctx context.Context, args []string) error {
-	n, seconds, target := 0, 0, ""
+	n, seconds, target, only := 0, 0, "", ""
 	err := options("bench record", args, func(fs *flag.FlagSet) {
 		fs.IntVar(&n, "n", 500_000, "")
 		fs.IntVar(&seconds, "seconds", 10, "")
 		fs.StringVar(&target, "db", "data/bench/record.db", "")
+		fs.StringVar(&only, "only", "", "")
 	})
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func benchRecord(ctx context.Context, args []string) error {
 	}
 	defer d.Close()
 	report, err := fhirbench.Bench(ctx, d, keys, fhirbench.Options{
-		Resources: n, Time: time.Duration(seconds) * time.Second, Clients: []int{1, 8}, Progress: os.Stderr,
+		Resources: n, Time: time.Duration(seconds) * time.Second, Clients: []int{1, 8}, Progress: os.Stderr, Only: only,
 	})
 	if err != nil {
 		return err

@@ -32,36 +32,48 @@ const groupSize = 256
 func New(d *db.DB, keys *crypto.Keyring) *Log { return &Log{d: d, keys: keys} }
 
 // Append records leaf. In a writing transaction it is part of that transaction:
-// rolled back with it. In a read-only one it joins the group that is committed
-// next, and Append returns once the group is durable: the caller answers only
+// rolled back with it. In a View it joins the group that is committed next, and
+// the View returns once the group is durable, or fails: the caller answers only
 // after that.
 func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) error {
 	if leaf.At.IsZero() {
 		leaf.At = tx.Now
 	}
 	if tx.ReadOnly {
-		return l.AppendNow(ctx, leaf)
+		e := l.join(ctx, leaf)
+		tx.Await(func() error { return e.wait(ctx) })
+		return nil
 	}
 	return insert(ctx, tx, []Leaf{leaf.complete()})
 }
 
 // AppendNow records leaf outside any transaction and returns once it is
-// durable: for an act that is refused, whose transaction is rolled back, and
-// for reads. It must not be called inside a writing transaction, which on
-// SQLite would wait for itself.
+// durable: for an act that is refused, whose transaction is rolled back. It
+// must not be called inside a writing transaction, which on SQLite would wait
+// for itself.
 func (l *Log) AppendNow(ctx context.Context, leaf Leaf) error {
+	return l.join(ctx, leaf).wait(ctx)
+}
+
+// join puts a leaf into the group that is committed next.
+func (l *Log) join(ctx context.Context, leaf Leaf) *entry {
 	e := &entry{leaf: leaf.complete(), done: make(chan error, 1)}
 	if e.leaf.At.IsZero() {
 		e.leaf.At = l.d.Now().UTC()
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.waiting = append(l.waiting, e)
 	if !l.flushing {
 		l.flushing = true
 		// The group outlives the request that happened to start it.
 		go l.flush(context.WithoutCancel(ctx))
 	}
-	l.mu.Unlock()
+	return e
+}
+
+// wait returns once the leaf is durable.
+func (e *entry) wait(ctx context.Context) error {
 	select {
 	case err := <-e.done:
 		return err

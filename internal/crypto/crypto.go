@@ -118,7 +118,9 @@ func (k *Keyring) OpenBytes(sealed []byte, context string) ([]byte, error) {
 	if len(box) < n+key.aead.Overhead() {
 		return nil, damaged(fmt.Errorf("only %d bytes", len(box)))
 	}
-	plain, err := key.aead.Open(nil, box[:n], box[n:], []byte(key.label(string(algorithm))+context))
+	head := len(sealed) - len(box)
+	bound := append(append(make([]byte, 0, head+len(context)), sealed[:head]...), context...)
+	plain, err := key.aead.Open(nil, box[:n], box[n:], bound)
 	if err != nil {
 		return nil, damaged(err)
 	}

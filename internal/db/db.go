@@ -40,7 +40,8 @@ type DB struct {
 	engine      Engine
 	target      string // file path or postgres URL, for backup and messages
 	write, read *sql.DB
-	gather      gatherer // parts of Group on SQLite
+	gather      gatherer  // parts of Group on SQLite
+	log         logKeeper // of SQLite
 }
 
 // Open connects to a SQLite file (a path) or to PostgreSQL (postgres://…). It
@@ -97,9 +98,10 @@ func (d *DB) openSQLite() error {
 		"synchronous(FULL)", "case_sensitive_like(1)", "cache_size(-32000)", "temp_store(2)",
 	}}
 	dsn := "file:" + (&url.URL{Path: d.target}).EscapedPath() + "?" + pragmas.Encode()
-	d.write = openLite(dsn + "&_txlock=immediate")
+	d.write = openLite(dsn+"&_pragma=wal_autocheckpoint("+logPages+")", `BEGIN IMMEDIATE`)
 	d.write.SetMaxOpenConns(1)
-	d.read = openLite(dsn + "&_pragma=query_only(1)")
+	d.read = openLite(dsn+"&_pragma=query_only(1)", `BEGIN`)
+	d.log.open(dsn)
 	d.read.SetMaxOpenConns(8)
 	d.read.SetMaxIdleConns(8)
 	return nil
@@ -116,7 +118,7 @@ func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
 
 // Close closes all connections.
 func (d *DB) Close() error {
-	return errors.Join(d.write.Close(), d.read.Close())
+	return errors.Join(d.log.close(), d.write.Close(), d.read.Close())
 }
 
 // attempts bounds how often a transaction is run again after the engine asked
@@ -178,6 +180,7 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 		}
 		return tx.ends, fmt.Errorf("commit: %w", err)
 	}
+	d.log.grown()
 	for _, f := range tx.after {
 		f()
 	}
@@ -210,13 +213,22 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		return explain(err)
 	}
 	tx := &Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}
+	err = tx.view(fn)
+	for _, f := range tx.waits {
+		err = firstError(err, f())
+	}
+	return explain(err)
+}
+
+// view runs fn and gives the snapshot back.
+func (tx *Tx) view(fn func(*Tx) error) error {
 	defer func() {
-		_ = raw.Rollback() // nothing was written
+		_ = tx.raw.Rollback() // nothing was written
 		for _, f := range tx.ends {
 			f()
 		}
 	}()
-	return explain(fn(tx))
+	return fn(tx)
 }
 
 // Bulk runs fn with commits that do not wait for the disk on SQLite: for

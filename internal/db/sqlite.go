@@ -29,11 +29,12 @@ type liteConn interface {
 	driver.Validator
 }
 
-// lite opens connections to one SQLite file that keep their statements.
-type lite struct{ dsn string }
+// lite opens connections to one SQLite file that keep their statements. begin
+// is the statement that begins a transaction.
+type lite struct{ dsn, begin string }
 
 // openLite returns a pool of such connections.
-func openLite(dsn string) *sql.DB { return sql.OpenDB(lite{dsn}) }
+func openLite(dsn, begin string) *sql.DB { return sql.OpenDB(lite{dsn, begin}) }
 
 // Driver implements driver.Connector.
 func (lite) Driver() driver.Driver { return &sqlite.Driver{} }
@@ -44,15 +45,47 @@ func (l lite) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keeper{liteConn: raw.(liteConn), kept: make(map[string]*kept, keptStatements)}, nil
+	return &keeper{liteConn: raw.(liteConn), begin: l.begin, kept: make(map[string]*kept, keptStatements)}, nil
 }
 
 // keeper is a connection that prepares each text once. database/sql uses a
 // connection from one goroutine at a time.
 type keeper struct {
 	liteConn
-	kept map[string]*kept
-	uses uint64
+	begin string
+	kept  map[string]*kept
+	uses  uint64
+}
+
+// BeginTx implements driver.ConnBeginTx: the driver parses BEGIN and COMMIT
+// anew for each transaction.
+func (k *keeper) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if opts != (driver.TxOptions{}) {
+		return k.liteConn.BeginTx(ctx, opts)
+	}
+	if _, err := k.ExecContext(ctx, k.begin, nil); err != nil {
+		return nil, err
+	}
+	return liteTx{k}, nil
+}
+
+// liteTx is a transaction that keeper has begun.
+type liteTx struct{ k *keeper }
+
+// Commit implements driver.Tx. When it fails the connection is left without a
+// transaction, as database/sql expects.
+func (t liteTx) Commit() error {
+	_, err := t.k.ExecContext(context.Background(), `COMMIT`, nil)
+	if err != nil {
+		_ = t.Rollback() // fails when the engine has rolled back itself
+	}
+	return err
+}
+
+// Rollback implements driver.Tx.
+func (t liteTx) Rollback() error {
+	_, err := t.k.ExecContext(context.Background(), `ROLLBACK`, nil)
+	return err
 }
 
 // kept is a prepared statement.

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ type Tx struct {
 	engine   Engine
 	after    []func() // on success
 	ends     []func() // either way
+	waits    []func() error
 	touched  []Thing
 	listener func(ctx context.Context, tx *Tx, things []Thing) error
 }
@@ -53,6 +55,11 @@ func (tx *Tx) AfterCommit(f func()) { tx.after = append(tx.after, f) }
 // OnEnd runs f when the transaction is over, committed or not, once for all
 // attempts: for what must be kept even when the transaction is refused.
 func (tx *Tx) OnEnd(f func()) { tx.ends = append(tx.ends, f) }
+
+// Await makes a View wait for f once its snapshot is given back, and fail when f
+// fails: for what has to be durable before anybody is answered, and must not be
+// waited for with a snapshot held, which keeps SQLite from reusing its log.
+func (tx *Tx) Await(f func() error) { tx.waits = append(tx.waits, f) }
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -114,22 +121,32 @@ func Read[K, T any](ctx context.Context, d *DB, get func(context.Context, *Tx, K
 
 // Expand replaces the word $list in a constant query by one placeholder for
 // each value, numbered after args, and returns the query with all arguments.
-// An empty list becomes NULL, which no value equals.
+// An empty list becomes NULL, which no value equals. The list is filled up with
+// its last value to the next power of two, so that lists of any length make few
+// texts and their statements stay prepared; it must stand in an IN.
 func Expand[T any](query string, args []any, values []T) (string, []any) {
 	if len(values) == 0 {
 		return strings.ReplaceAll(query, "$list", "NULL"), args
 	}
-	var b strings.Builder
-	all := append([]any{}, args...)
-	for i, v := range values {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		all = append(all, v)
-		b.WriteString("$" + strconv.Itoa(len(all)))
+	n := 1 << bits.Len(uint(len(values)-1))
+	if len(values) > listPadded {
+		n = len(values)
 	}
-	return strings.ReplaceAll(query, "$list", b.String()), all
+	b := make([]byte, 0, 6*n)
+	all := append(make([]any, 0, len(args)+n), args...)
+	for i := range n {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		all = append(all, values[min(i, len(values)-1)])
+		b = strconv.AppendInt(append(b, '$'), int64(len(all)), 10)
+	}
+	return strings.ReplaceAll(query, "$list", string(b)), all
 }
+
+// listPadded is the length up to which Expand fills lists up: longer ones are
+// rare, and the engines bound the placeholders of a statement.
+const listPadded = 512
 
 // insertArgs is how many values one statement of InsertAll carries at most:
 // fewer cost round trips, more are slower to parse than they save.

@@ -1,8 +1,11 @@
 package fhirapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,7 +13,6 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/db"
-	tape "yilian/internal/fhir/json"
 	"yilian/internal/fhir/search"
 	"yilian/internal/fhir/spec"
 	"yilian/internal/record"
@@ -47,7 +49,8 @@ func (s *Server) everything(ctx context.Context, tx *db.Tx, me who, q request) (
 		return response{}, err
 	}
 	b := newBundle("searchset")
-	shown := page.List[:0:0]
+	b.expect(page.List)
+	shown := make([]record.Resource, 0, len(page.List))
 	for i := range page.List {
 		if me.scopes.Allow(page.List[i].Type, smart.Read) {
 			shown = append(shown, page.List[i])
@@ -78,16 +81,21 @@ func (s *Server) everything(ctx context.Context, tx *db.Tx, me who, q request) (
 // context adds what a record refers to and what belongs to nobody: institutions,
 // places, people, medicines.
 func (s *Server) context(ctx context.Context, tx *db.Tx, me who, b *bundle, shown []record.Resource, base string) error {
-	seen := make(map[record.Key]bool, len(shown))
+	seen := make(map[string]bool, 2*len(shown))
 	for i := range shown {
-		seen[shown[i].Key] = true
+		seen[shown[i].Key.String()] = true
 	}
 	var keys []record.Key
 	for i := range shown {
-		for _, k := range references(shown[i].Body) {
-			if !seen[k] && me.scopes.Allow(k.Type, smart.Read) {
-				seen[k] = true
-				keys = append(keys, k)
+		for ref := range references(shown[i].Body) {
+			if seen[string(ref)] {
+				continue
+			}
+			text := string(ref)
+			seen[text] = true
+			kind, id, ok := strings.Cut(text, "/")
+			if ok && record.ValidID(id) && spec.IsResource(kind) && me.scopes.Allow(kind, smart.Read) {
+				keys = append(keys, record.Key{Type: kind, ID: id})
 			}
 		}
 	}
@@ -105,25 +113,50 @@ func (s *Server) context(ctx context.Context, tx *db.Tx, me who, b *bundle, show
 	return nil
 }
 
-// references are the resources of this server that a resource names.
-func references(body []byte) []record.Key {
-	doc, err := tape.Parse(body)
-	if err != nil {
-		return nil // what is stored was parsed once
-	}
-	defer doc.Release()
-	var out []record.Key
-	for i := 1; i < doc.Root().End(); i++ {
-		n := doc.At(i)
-		if n.Kind() != tape.String || n.Name() != "reference" {
-			continue
+// references are the texts of all members named reference in a body. A body is
+// read as bytes, because $everything asks this of hundreds: it was parsed when
+// it was stored, and in JSON the letters "reference" in their quotes and before
+// a colon are nothing but such a name.
+func references(body []byte) iter.Seq[[]byte] {
+	const name = `"reference"`
+	return func(yield func([]byte) bool) {
+		for at := 0; ; {
+			next := bytes.Index(body[at:], []byte(name))
+			if next < 0 {
+				return
+			}
+			from := at + next
+			at = from + len(name)
+			rest := bytes.TrimLeft(body[at:], " \t\r\n")
+			if from > 0 && body[from-1] == '\\' || len(rest) == 0 || rest[0] != ':' {
+				continue // the end of another name, or a value
+			}
+			rest = bytes.TrimLeft(rest[1:], " \t\r\n")
+			if len(rest) == 0 || rest[0] != '"' {
+				continue
+			}
+			end := bytes.IndexByte(rest[1:], '"')
+			if end < 0 {
+				return
+			}
+			text := rest[1 : 1+end]
+			if bytes.IndexByte(text, '\\') >= 0 {
+				text = unescaped(rest)
+			}
+			if text != nil && !yield(text) {
+				return
+			}
 		}
-		kind, id, ok := strings.Cut(n.Text(), "/")
-		if ok && record.ValidID(id) && spec.IsResource(kind) {
-			out = append(out, record.Key{Type: strings.Clone(kind), ID: strings.Clone(id)})
-		}
 	}
-	return out
+}
+
+// unescaped is the JSON string at the head of raw without its escapes.
+func unescaped(raw []byte) []byte {
+	var text string
+	if json.NewDecoder(bytes.NewReader(raw)).Decode(&text) != nil {
+		return nil
+	}
+	return []byte(text)
 }
 
 func everythingParams(q request) (limit int, since int64, types []string, err error) {

@@ -126,6 +126,7 @@ func (s *Server) understand(tx *db.Tx, kind string, q request) (search.Query, er
 // fill adds matches, includes and notes to a bundle.
 func (s *Server) fill(ctx context.Context, tx *db.Tx, me who, b *bundle, query search.Query, page record.Page, base string, o record.Options) error {
 	view := view{summary: query.Summary, elements: query.Elements}
+	b.expect(page.List)
 	for i := range page.List {
 		if err := b.resource(&page.List[i], base, "match", view); err != nil {
 			return err
@@ -268,6 +269,15 @@ func (b *bundle) link(relation, address string) {
 	b.links = append(b.links, [2]string{relation, address})
 }
 
+// expect makes room for what will be put in.
+func (b *bundle) expect(list []record.Resource) {
+	n := 0
+	for i := range list {
+		n += len(list[i].Body) + 160 // what stands around it
+	}
+	b.entries.Grow(n)
+}
+
 func (b *bundle) begin() {
 	if b.count > 0 {
 		b.entries.WriteByte(',')
@@ -282,7 +292,7 @@ func (b *bundle) resource(r *record.Resource, base, mode string, v view) error {
 	}
 	b.begin()
 	b.entries.WriteString(`{"fullUrl":`)
-	b.entries.Write(tape.Quote(base + "/" + r.Key.String()))
+	b.entries.Write(tape.Quote(base + "/" + r.Type + "/" + r.ID))
 	b.entries.WriteString(`,"resource":`)
 	b.entries.Write(body)
 	b.entries.WriteString(`,"search":{"mode":"` + mode + `"}}`)

@@ -272,37 +272,43 @@ func (s *Store) Everything(ctx context.Context, tx *db.Tx, reader *Reader, patie
 		return Page{}, err
 	}
 	out := Page{Total: -1}
-	var ns []int64
 	for {
-		query, args := db.Expand(`SELECT `+headColumns+` FROM record_resource r
-			WHERE r.n > $1 AND r.n <= $2 AND r.updated_at >= $3 AND r.deleted = FALSE AND r.withdrawn_at IS NULL
+		query, args := db.Expand(selectCurrent+`WHERE r.n > $1 AND r.n <= $2 AND r.updated_at >= $3 AND r.deleted = FALSE AND r.withdrawn_at IS NULL
 			AND r.patient IN ($list) ORDER BY r.n LIMIT $4`, []any{at.N, at.Max, since, limit + 1}, patients)
-		heads, err := db.List(ctx, tx, readHead, query, args...)
+		rows, err := db.List(ctx, tx, readSealed, query, args...)
 		if err != nil {
 			return Page{}, fmt.Errorf("read everything: %w", err)
 		}
-		more := len(heads) > limit
+		more := len(rows) > limit
 		if more {
-			at.N = heads[limit].n
+			at.N = rows[limit].n
 		}
-		heads = slices.DeleteFunc(heads, func(h Resource) bool { return len(types) > 0 && !slices.Contains(types, h.Type) })
+		heads, boxes := make([]Resource, 0, len(rows)), make(map[int64][]byte, len(rows))
+		for i := range rows {
+			if len(types) == 0 || slices.Contains(types, rows[i].Type) {
+				heads, boxes[rows[i].n] = append(heads, rows[i].Resource), rows[i].box
+			}
+		}
 		if heads, err = s.seen(ctx, tx, reader, heads, nil); err != nil {
 			return Page{}, err
 		}
+		out.List = slices.Grow(out.List, min(len(heads), limit))
 		for i := range heads {
-			if len(ns) == limit { // one more than the page holds: there is a next page
-				out.Next = cursor{N: ns[limit-1], Max: at.Max}.text()
+			if len(out.List) == limit { // one more than the page holds: there is a next page
+				out.Next = cursor{N: out.List[limit-1].n, Max: at.Max}.text()
 				more = false
 				break
 			}
-			ns = append(ns, heads[i].n)
+			r, err := s.open(sealed{heads[i], boxes[heads[i].n]})
+			if err != nil {
+				return Page{}, err
+			}
+			out.List = append(out.List, r)
 		}
 		if !more {
-			break
+			return out, nil
 		}
 	}
-	out.List, err = s.byNumbers(ctx, tx, ns)
-	return out, err
 }
 
 // Attach says for whom a Patient instance stands from now on, and moves what

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -147,7 +148,10 @@ func (s *Store) open(r sealed) (Resource, error) {
 	return r.Resource, nil
 }
 
-func bodyContext(n, version int64) string { return fmt.Sprintf("record/%d/%d", n, version) }
+func bodyContext(n, version int64) string {
+	b := strconv.AppendInt(append(make([]byte, 0, 48), "record/"...), n, 10)
+	return string(strconv.AppendInt(append(b, '/'), version, 10))
+}
 
 func (s *Store) insertVersion(ctx context.Context, tx *db.Tx, r Resource) error {
 	var box []byte

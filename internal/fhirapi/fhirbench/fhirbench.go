@@ -36,6 +36,7 @@ type Options struct {
 	Resources int           // that the store is to hold
 	Time      time.Duration // of each measurement
 	Clients   []int         // how many at once
+	Only      string        // a part of the names of the kinds to measure, "" all
 	Progress  io.Writer     // told while the store is loaded
 }
 
@@ -103,6 +104,9 @@ func Bench(ctx context.Context, d *db.DB, keys *crypto.Keyring, o Options) (Repo
 	}
 	defer end()
 	for _, k := range kinds() {
+		if !strings.Contains(k.title, o.Only) {
+			continue
+		}
 		for _, n := range o.Clients {
 			m, err := b.measure(ctx, k, n)
 			if err != nil {
