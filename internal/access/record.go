@@ -76,6 +76,22 @@ func Visible(ctx context.Context, tx *db.Tx, actor Actor, patients []string) (ma
 	return out, nil
 }
 
+// sightGrounds are the relations and openings of some patients. CROSS JOIN holds SQLite
+// to the order: it would read all relations of the institution first. Rows that
+// come twice do no harm.
+const sightGrounds = `
+	SELECT patient, basis FROM care_relation
+	WHERE org = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2) AND patient IN ($list)
+	UNION ALL
+	SELECT s.patient, c.basis FROM same_person s CROSS JOIN care_relation c
+	WHERE c.patient = s.other AND c.org = $1 AND c.valid_from <= $2 AND (c.valid_to IS NULL OR c.valid_to > $2) AND s.patient IN ($list)
+	UNION ALL
+	SELECT patient, 'break' FROM care_break
+	WHERE account = $3 AND at <= $2 AND until > $2 AND patient IN ($list)
+	UNION ALL
+	SELECT patient, '' FROM care_open
+	WHERE account = $3 AND at <= $2 AND until > $2 AND patient IN ($list)`
+
 // Sights returns how much the actor sees of each of the patients, by the
 // decision that Record takes, without a leaf.
 func Sights(ctx context.Context, tx *db.Tx, actor Actor, patients []string) (map[string]Sight, error) {
@@ -99,21 +115,7 @@ func Sights(ctx context.Context, tx *db.Tx, actor Actor, patients []string) (map
 		}
 		return out, nil
 	}
-	// CROSS JOIN holds SQLite to the order: it would read all relations of the
-	// institution first. Rows that come twice do no harm.
-	query, args := db.Expand(`
-		SELECT patient, basis FROM care_relation
-		WHERE org = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2) AND patient IN ($list)
-		UNION ALL
-		SELECT s.patient, c.basis FROM same_person s CROSS JOIN care_relation c
-		WHERE c.patient = s.other AND c.org = $1 AND c.valid_from <= $2 AND (c.valid_to IS NULL OR c.valid_to > $2) AND s.patient IN ($list)
-		UNION ALL
-		SELECT patient, 'break' FROM care_break
-		WHERE account = $3 AND at <= $2 AND until > $2 AND patient IN ($list)
-		UNION ALL
-		SELECT patient, '' FROM care_open
-		WHERE account = $3 AND at <= $2 AND until > $2 AND patient IN ($list)`,
-		[]any{actor.Org, db.At(tx.Now), actor.Account}, patients)
+	query, args := db.Expand(sightGrounds, []any{actor.Org, db.At(tx.Now), actor.Account}, patients)
 	type relation struct {
 		patient string
 		basis   Basis

@@ -285,6 +285,9 @@ func (s *Server) leave(client string) {
 // writes grouped with those of others.
 func (s *Server) once(ctx context.Context, me who, q request) (resp response, err error) {
 	if q.reads() {
+		if q.one() { // a few rows: to watch for the client's leaving costs more than they
+			ctx = context.WithoutCancel(ctx)
+		}
 		err = s.DB.View(ctx, func(tx *db.Tx) (err error) {
 			resp, err = s.do(ctx, tx, me, q)
 			return err
@@ -296,6 +299,11 @@ func (s *Server) once(ctx context.Context, me who, q request) (resp response, er
 		return err
 	})
 	return resp, err
+}
+
+// one reports whether the interaction reads one resource by its id.
+func (q *request) one() bool {
+	return q.method == http.MethodGet && len(q.path) == 2 && !strings.HasPrefix(q.path[1], "$") && q.path[1] != "_history"
 }
 
 // reads reports whether the interaction changes nothing.
