@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"regexp"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -130,6 +131,11 @@ func (k *keeper) QueryContext(ctx context.Context, query string, args []driver.N
 	return keptRows{rows.(liteRows), s}, nil
 }
 
+// limit is a LIMIT that comes with the values. Its value belongs to the plan:
+// SQLite would parse and plan a kept text anew for each use. As an expression it
+// does not.
+var limit = regexp.MustCompile(`LIMIT (\$[0-9]+)`)
+
 // statement returns the kept statement of a text; nil when the text is not to
 // be kept or its statement is still giving rows.
 func (k *keeper) statement(ctx context.Context, query string) (*kept, error) {
@@ -147,7 +153,7 @@ func (k *keeper) statement(ctx context.Context, query string) (*kept, error) {
 	if len(k.kept) >= keptStatements && !k.forget() {
 		return nil, nil
 	}
-	raw, err := k.PrepareContext(ctx, query)
+	raw, err := k.PrepareContext(ctx, limit.ReplaceAllString(query, `LIMIT CAST(${1} AS INTEGER)`))
 	if err != nil {
 		return nil, err
 	}

@@ -93,3 +93,22 @@ func TestExpandedListsMakeFewTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestLimitsComeWithTheValues: a kept statement takes each limit as it comes.
+func TestLimitsComeWithTheValues(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		for _, want := range []int{3, 0, 1, 2, 5} {
+			err := d.View(t.Context(), func(tx *db.Tx) error {
+				got, err := db.List(t.Context(), tx, db.Value[int64],
+					`SELECT n FROM (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3) AS x WHERE n > $1 ORDER BY n LIMIT $2`, 0, want)
+				if len(got) != min(want, 3) {
+					t.Errorf("limit %d: %d", want, got)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
