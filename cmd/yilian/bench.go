@@ -14,7 +14,7 @@ import (
 )
 
 const benchUsage = "用法：yilian bench patient|mpi [--n 人数] [--queries 次数] [--db FILE|postgres://…]；mpi 另有 [--learn FILE]；" +
-	"yilian bench record [--n 资源数] [--seconds 每项秒数] [--db FILE|postgres://…]"
+	"yilian bench record [--n 资源数] [--seconds 每项秒数] [--only 请求名的一部分] [--db FILE|postgres://…]"
 
 func bench(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == "record" {

@@ -37,5 +37,8 @@ func benchRecord(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(report.Measures) == 0 {
+		return errs.E(errs.Invalid, "没有名称含“%s”的请求可测（--only）", only)
+	}
 	return report.Print(os.Stdout)
 }
