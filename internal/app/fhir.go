@@ -3,6 +3,7 @@ package app
 import (
 	"yilian/internal/bulk"
 	"yilian/internal/fhirapi"
+	"yilian/internal/projection"
 	"yilian/internal/subscription"
 )
 
@@ -18,6 +19,7 @@ func (a *App) fhir() {
 		Public: a.Config.Public, Bulk: exports,
 		DB: a.DB, Store: a.Record, Accounts: a.Accounts, Access: a.Access, Audit: a.Audit, Queue: a.Queue,
 	}
+	a.FHIR.Visits = &projection.Visits{Store: a.Record, Encounters: a.Encounters}
 	referrals := fhirapi.Referrals{Service: a.Referrals, Store: a.Record}
 	a.FHIR.Owners = map[string]fhirapi.Owner{
 		"Patient": fhirapi.Patients{Index: a.Index}, "ServiceRequest": referrals, "Task": referrals, "Subscription": fhirapi.Subscriptions{Service: hooks},

@@ -117,6 +117,19 @@ func BySource(ctx context.Context, tx *db.Tx, system, key string) (Encounter, bo
 	return list[0], true, err
 }
 
+// ByOtherRoad is an institution's encounter with a number of a visit that came
+// by another road than this one (SourceHL7, SourceFHIR, SourceFile): it is the
+// same visit. Two systems on one road number by themselves.
+func ByOtherRoad(ctx context.Context, tx *db.Tx, org, number, road string) (Encounter, bool, error) {
+	list, err := db.List(ctx, tx, db.Value[string], `SELECT id FROM encounter
+		WHERE source_key = $1 AND org = $2 AND current AND voided_at IS NULL AND source NOT LIKE $3 ORDER BY id LIMIT 1`, number, org, road+"/%")
+	if err != nil || len(list) == 0 {
+		return Encounter{}, false, err
+	}
+	e, err := Get(ctx, tx, list[0])
+	return e, err == nil, err
+}
+
 // OfPatient returns the encounters of a person, under whichever of his
 // identities they were recorded, the newest first, at most limit. The
 // caller has decided that the actor may see them (access.Patient).

@@ -118,6 +118,40 @@ func stay(leave, end string) string {
 
 func clinic(key string) string { return pv1("2", "O", "19", key) }
 
+// TestOneVisitByTwoRoads: what the institution has sent through FHIR already is
+// the same visit when a message or a file brings its number.
+func TestOneVisitByTwoRoads(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		who := pid(card, "P1", "李^秀英", "19580409", "F")
+		w.send(t, w.adt("A04", who, clinic("O1")))
+		first := w.visits(t, "O1")
+		if len(first) != 1 {
+			t.Fatalf("%d visits", len(first))
+		}
+		e := first[0]
+		e.Source = encounter.Source{System: "fhir/his", Key: "O2", Ref: "Encounter/e2"}
+		var sent encounter.Encounter
+		err := w.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+			sent, _, err = w.s.Encounters.RecordTx(ctx, tx, w.admin, e)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, problem := w.send(t, w.adt("A04", who, pv1("2", "E", "19", "O2"))); code != "AA" {
+			t.Fatalf("%s %s", code, problem)
+		}
+		if again := w.visits(t, "O2"); len(again) != 0 {
+			t.Fatalf("the visit was counted again: %+v", again)
+		}
+		got := dbtest.View(t, w.DB, func(tx *db.Tx) (encounter.Encounter, error) { return encounter.Get(ctx, tx, sent.ID) })
+		if got.Class != encounter.Emergency || got.Source.System != "fhir/his" || got.Version != 2 {
+			t.Errorf("the message has not corrected the visit: %+v", got)
+		}
+	})
+}
+
 func (w *world) visits(t testing.TB, key string) []encounter.Encounter {
 	t.Helper()
 	return dbtest.View(t, w.DB, func(tx *db.Tx) ([]encounter.Encounter, error) {

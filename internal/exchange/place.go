@@ -141,7 +141,14 @@ func (t *task) known(ctx context.Context) (encounter.Encounter, bool, error) {
 	if err != nil {
 		return e, false, err
 	}
-	e.Source = encounter.Source{System: t.system(), Key: key, Ref: t.m.ControlID()}
+	if found {
+		e.Source.Ref = t.m.ControlID()
+	} else if e, found, err = encounter.ByOtherRoad(ctx, t.tx, t.src.peer.Org, key, encounter.SourceHL7); err != nil {
+		return e, false, err
+	}
+	if !found {
+		e.Source = encounter.Source{System: t.system(), Key: key, Ref: t.m.ControlID()}
+	}
 	e.Patient, e.Org, e.Clinical = t.who, t.src.peer.Org, true
 	return e, found, nil
 }

@@ -135,6 +135,9 @@ func (x *importer) visitRow(ctx context.Context, r row) (string, error) {
 		return "", err
 	}
 	e, found, err := encounter.BySource(ctx, x.tx, x.fileSystem(), r.get("就诊流水号"))
+	if err == nil && !found {
+		e, found, err = encounter.ByOtherRoad(ctx, x.tx, x.src.peer.Org, r.get("就诊流水号"), encounter.SourceFile)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -148,10 +151,11 @@ func (x *importer) visitRow(ctx context.Context, r row) (string, error) {
 		return "", err
 	}
 	e.Org, e.Department, e.Doctor, e.Clinical = x.src.peer.Org, r.get("科室"), r.get("医生"), true
-	e.Source = encounter.Source{System: x.fileSystem(), Key: r.get("就诊流水号"), Ref: x.src.ref}
 	if !found {
+		e.Source = encounter.Source{System: x.fileSystem(), Key: r.get("就诊流水号")}
 		e.Diagnoses = nil
 	}
+	e.Source.Ref = x.src.ref
 	return x.record(ctx, e)
 }
 
@@ -226,6 +230,9 @@ func (r row) money(e *encounter.Encounter) error {
 
 func (x *importer) diagnosisRow(ctx context.Context, r row) (string, error) {
 	e, found, err := encounter.BySource(ctx, x.tx, x.fileSystem(), r.get("就诊流水号"))
+	if err == nil && !found {
+		e, found, err = encounter.ByOtherRoad(ctx, x.tx, x.src.peer.Org, r.get("就诊流水号"), encounter.SourceFile)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,7 @@
 package fhirapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"yilian/internal/errs"
 	tape "yilian/internal/fhir/json"
 	"yilian/internal/fhir/spec"
+	"yilian/internal/projection"
 	"yilian/internal/record"
 	"yilian/internal/smart"
 )
@@ -340,6 +342,10 @@ func (s *Server) store(ctx context.Context, tx *db.Tx, me who, q request, w Writ
 	if err := s.wrote(ctx, tx, me, r, action); err != nil {
 		return response{}, err
 	}
+	notes, err := s.counted(ctx, tx, me, w.Old, &r)
+	if err != nil {
+		return response{}, err
+	}
 	if r.Owner != "" { // the answer is what has become of it
 		if r, err = s.settled(ctx, tx, r.Key); err != nil {
 			return response{}, err
@@ -349,7 +355,32 @@ func (s *Server) store(ctx context.Context, tx *db.Tx, me who, q request, w Writ
 	if created {
 		status = http.StatusCreated
 	}
-	return s.written(q, r, status), nil
+	resp := s.written(q, r, status)
+	resp.notes = notes
+	return resp, nil
+}
+
+// counted keeps the visits that are counted in step with a write. What keeps a
+// visit from being counted stands in the answer and in the audit log.
+func (s *Server) counted(ctx context.Context, tx *db.Tx, me who, old, now *record.Resource) ([]issue, error) {
+	r := cmp.Or(now, old)
+	if s.Visits == nil || r.Type != "Encounter" && r.Type != "Claim" && r.Type != "ExplanationOfBenefit" {
+		return nil, nil
+	}
+	why, err := s.Visits.Follow(ctx, tx, projection.Sender{Actor: me.actor, Client: me.client}, old, now)
+	if err != nil {
+		return nil, err
+	}
+	var notes []issue
+	for _, text := range why {
+		notes = append(notes, note("warning", "business-rule", "没有计入就诊统计：%s", text))
+		l := leaf(me, "encounter.skip", *r)
+		l.Patient, l.Detail = r.Patient, text
+		if err := s.Audit.Append(ctx, tx, l); err != nil {
+			return nil, err
+		}
+	}
+	return notes, nil
 }
 
 // carriedOut answers a write that a module has carried out itself.
@@ -436,6 +467,9 @@ func (s *Server) remove(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	}
 	r, err := s.Store.Delete(ctx, tx, key, me.source(), "", 0)
 	if err != nil {
+		return response{}, err
+	}
+	if _, err := s.counted(ctx, tx, me, &old, nil); err != nil {
 		return response{}, err
 	}
 	return response{status: http.StatusNoContent, etag: r.ETag(), modified: r.At}, nil

@@ -23,6 +23,7 @@ import (
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	"yilian/internal/jobs"
+	"yilian/internal/projection"
 	"yilian/internal/record"
 	"yilian/internal/smart"
 )
@@ -47,6 +48,9 @@ type Server struct {
 	Public string
 	// Owners are the modules whose use cases stand behind some types.
 	Owners map[string]Owner
+	// Visits keeps the counted visits in step with what is written; nil: nobody
+	// counts them.
+	Visits *projection.Visits
 
 	mu     sync.Mutex
 	flight map[string]int // requests under way, by client

@@ -15,8 +15,10 @@ import (
 	"yilian/internal/audit"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
+	"yilian/internal/encounter"
 	"yilian/internal/fhirapi"
 	"yilian/internal/flow"
+	"yilian/internal/policy/policytest"
 	"yilian/internal/projection"
 	"yilian/internal/record"
 	"yilian/internal/referral"
@@ -48,7 +50,8 @@ func eachAlliance(t *testing.T, fn func(a *alliance)) {
 		}
 		owner := fhirapi.Referrals{Service: r.Service, Store: store}
 		w.server = &fhirapi.Server{DB: d, Store: store, Accounts: w.accounts, Access: r.Service.Access, Audit: r.Audit, Queue: r.Queue,
-			Owners: map[string]fhirapi.Owner{"ServiceRequest": owner, "Task": owner}}
+			Owners: map[string]fhirapi.Owner{"ServiceRequest": owner, "Task": owner},
+			Visits: &projection.Visits{Store: store, Encounters: &encounter.Service{DB: d, Book: policytest.Shipped(t), Audit: r.Audit}}}
 		mux := http.NewServeMux()
 		mux.Handle("/fhir", w.server)
 		mux.Handle("/fhir/", w.server)

@@ -213,6 +213,14 @@ func SetOrigin(ctx context.Context, tx *db.Tx, kind, thing string, key Key) erro
 	return nil
 }
 
+// MoveOrigin says that a resource stands for another thing from now on.
+func MoveOrigin(ctx context.Context, tx *db.Tx, kind, thing string, key Key) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM record_origin WHERE kind = $1 AND type = $2 AND id = $3`, kind, key.Type, key.ID); err != nil {
+		return fmt.Errorf("move origin: %w", err)
+	}
+	return SetOrigin(ctx, tx, kind, thing, key)
+}
+
 // OriginsOf returns the resources by which systems have written a thing, by
 // type.
 func OriginsOf(ctx context.Context, tx *db.Tx, kind, thing string) (map[string]string, error) {
