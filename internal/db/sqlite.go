@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -131,10 +132,27 @@ func (k *keeper) QueryContext(ctx context.Context, query string, args []driver.N
 	return keptRows{rows.(liteRows), s}, nil
 }
 
-// limit is a LIMIT that comes with the values. Its value belongs to the plan:
-// SQLite would parse and plan a kept text anew for each use. As an expression it
-// does not.
-var limit = regexp.MustCompile(`LIMIT (\$[0-9]+)`)
+var (
+	placeholder = regexp.MustCompile(`\$([0-9]+)`)
+	limit       = regexp.MustCompile(`LIMIT (\$[0-9]+)`)
+)
+
+// native is a text as SQLite does it with less work. The value of a LIMIT
+// belongs to the plan, so that a kept text is parsed and planned anew for each
+// use, but not when it is an expression. And placeholders that come in order
+// need no names: the driver looks each name up in the list of all.
+func native(query string) string {
+	query = limit.ReplaceAllString(query, `LIMIT CAST(${1} AS INTEGER)`)
+	if strings.ContainsRune(query, '\'') { // no placeholder within a literal
+		return query
+	}
+	for i, found := range placeholder.FindAllStringSubmatch(query, -1) {
+		if found[1] != strconv.Itoa(i+1) {
+			return query
+		}
+	}
+	return placeholder.ReplaceAllLiteralString(query, "?")
+}
 
 // statement returns the kept statement of a text; nil when the text is not to
 // be kept or its statement is still giving rows.
@@ -153,7 +171,7 @@ func (k *keeper) statement(ctx context.Context, query string) (*kept, error) {
 	if len(k.kept) >= keptStatements && !k.forget() {
 		return nil, nil
 	}
-	raw, err := k.PrepareContext(ctx, limit.ReplaceAllString(query, `LIMIT CAST(${1} AS INTEGER)`))
+	raw, err := k.PrepareContext(ctx, native(query))
 	if err != nil {
 		return nil, err
 	}
