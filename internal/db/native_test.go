@@ -10,7 +10,7 @@ func TestNativeTexts(t *testing.T) {
 		`SELECT a FROM t WHERE b = $1 OR c = $1`:         `SELECT a FROM t WHERE b = $1 OR c = $1`,
 		`SELECT '$1' FROM t WHERE b = $1`:                `SELECT '$1' FROM t WHERE b = $1`,
 		`SELECT '' FROM t WHERE b = $1 LIMIT $2`:         `SELECT '' FROM t WHERE b = $1 LIMIT CAST($2 AS INTEGER)`,
-		`SELECT 1`: `SELECT 1`,
+		`SELECT 1`:                                       `SELECT 1`,
 	} {
 		if got := native(query); got != want {
 			t.Errorf("%s: %s", query, got)
