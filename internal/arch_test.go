@@ -36,6 +36,7 @@ var ranks = [][]string{
 	{"policy/policytest"},
 	{"access"},
 	{"flow", "web/facetest"},
+	{"flow/flowweb"},
 	{"policy/library"},
 	// 2 registers
 	{"record", "region", "terminology"},

@@ -60,6 +60,15 @@ func (m *Machine) State(name string) (State, bool) {
 	return m.States[i], true
 }
 
+// StateTitle is what a state is called in Chinese; the name itself when the
+// machine has no such state.
+func (m *Machine) StateTitle(name string) string {
+	if s, ok := m.State(name); ok {
+		return s.Title
+	}
+	return name
+}
+
 // Action returns an action by name.
 func (m *Machine) Action(name string) (Action, bool) {
 	i := slices.IndexFunc(m.Actions, func(a Action) bool { return a.Name == name })

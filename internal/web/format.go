@@ -113,3 +113,20 @@ func initial(name string) string {
 }
 
 func ms(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+// Dash is a text, or the sign that there is none.
+func Dash(s string) string { return either(s, "—") }
+
+// Span writes a duration for people: 35 分钟, 2 小时 5 分, 1 天 3 小时.
+func Span(d time.Duration) string {
+	m := int(d / time.Minute)
+	switch {
+	case m < 1:
+		return "不到 1 分钟"
+	case m < 60:
+		return fmt.Sprintf("%d 分钟", m)
+	case m < 24*60:
+		return fmt.Sprintf("%d 小时 %d 分", m/60, m%60)
+	}
+	return fmt.Sprintf("%d 天 %d 小时", m/1440, m%1440/60)
+}

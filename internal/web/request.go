@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,31 @@ import (
 func PageNumber(r *http.Request) int {
 	n, _ := strconv.Atoi(r.URL.Query().Get("page"))
 	return max(1, n)
+}
+
+// Address is a path with a query of names and values. A later value of a name
+// takes the place of an earlier one; an empty value takes the name away.
+func Address(path string, pairs ...string) string {
+	v := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			v.Del(pairs[i])
+		} else {
+			v.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(v) == 0 {
+		return path
+	}
+	return path + "?" + v.Encode()
+}
+
+// Flag is a switch of an address: "1" when it is on, nothing when it is off.
+func Flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
 }
 
 // Version is the version of the record that a form was filled in on. A missing

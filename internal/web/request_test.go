@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"yilian/internal/web"
 )
@@ -24,6 +25,34 @@ func TestPageNumber(t *testing.T) {
 	for query, want := range map[string]int{"": 1, "page=3": 3, "page=0": 1, "page=-2": 1, "page=x": 1} {
 		if got := web.PageNumber(httptest.NewRequest(http.MethodGet, "/x?"+query, nil)); got != want {
 			t.Errorf("%q: page %d, want %d", query, got, want)
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for _, c := range []struct {
+		pairs []string
+		want  string
+	}{
+		{nil, "/x"},
+		{[]string{"q", ""}, "/x"},
+		{[]string{"side", "to", "q", "肺炎"}, "/x?q=%E8%82%BA%E7%82%8E&side=to"},
+		{[]string{"side", "to", "state", "sent", "state", "held"}, "/x?side=to&state=held"},
+		{[]string{"side", "to", "state", "sent", "state", ""}, "/x?side=to"},
+		{[]string{"all", web.Flag(true), "org", web.Flag(false)}, "/x?all=1"},
+	} {
+		if got := web.Address("/x", c.pairs...); got != c.want {
+			t.Errorf("%q: %s, want %s", c.pairs, got, c.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Second: "不到 1 分钟", 35 * time.Minute: "35 分钟", 125 * time.Minute: "2 小时 5 分", 27 * time.Hour: "1 天 3 小时",
+	} {
+		if got := web.Span(d); got != want {
+			t.Errorf("%s: %s", d, got)
 		}
 	}
 }

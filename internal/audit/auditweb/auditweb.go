@@ -98,21 +98,8 @@ func (q query) words(person string) string {
 
 // link is the address of the list with the query, one name changed.
 func (q query) link(name, value string) string {
-	v := url.Values{}
-	for _, p := range [][2]string{
-		{"who", q.Who}, {"patient", q.Patient}, {"action", q.Action}, {"object", q.Object}, {"outcome", q.Outcome},
-		{"from", q.From}, {"to", q.To}, {name, value},
-	} {
-		if p[1] == "" {
-			v.Del(p[0])
-		} else {
-			v.Set(p[0], p[1])
-		}
-	}
-	if len(v) == 0 {
-		return "/audit"
-	}
-	return "/audit?" + v.Encode()
+	return web.Address("/audit", "who", q.Who, "patient", q.Patient, "action", q.Action, "object", q.Object, "outcome", q.Outcome,
+		"from", q.From, "to", q.To, name, value)
 }
 
 // list is what the page shows.

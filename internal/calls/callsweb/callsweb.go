@@ -292,13 +292,6 @@ func wayTitle(outgoing bool) string {
 	return "打入"
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
-}
-
 func join(a, b string) string {
 	if a == "" || b == "" {
 		return a + b

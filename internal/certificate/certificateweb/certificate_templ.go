@@ -312,9 +312,9 @@ func registerPage(v register) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						var templ_7745c5c3_Var16 string
-						templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(dash(c.PlaceName))
+						templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(web.Dash(c.PlaceName))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `certificate.templ`, Line: 45, Col: 30}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `certificate.templ`, Line: 45, Col: 34}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 						if templ_7745c5c3_Err != nil {
@@ -511,7 +511,7 @@ func paper(v sheet, address string) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.PaperRow("医保类型", v.InsuranceTitle(), "参保地", dash(v.PlaceName)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.PaperRow("医保类型", v.InsuranceTitle(), "参保地", web.Dash(v.PlaceName)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -120,13 +120,6 @@ func tone(status string) web.Tone {
 	return web.Warn
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
-}
-
 // watermark is across a paper that is worth nothing.
 func watermark(status string) string {
 	if status == "有效" {

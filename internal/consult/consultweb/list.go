@@ -2,12 +2,12 @@ package consultweb
 
 import (
 	"net/http"
-	"net/url"
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
 	"yilian/internal/consult"
 	"yilian/internal/flow"
+	"yilian/internal/flow/flowweb"
 	"yilian/internal/web"
 )
 
@@ -48,12 +48,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := worklist{Page: page, Actor: actor, Query: query, Number: number}
-	for _, c := range page.Counts {
-		if query.State == "" || c.State == query.State {
-			l.Total += c.N
-		}
-	}
+	l := worklist{Page: page, Actor: actor, Query: query, Number: number, Total: flowweb.Total(page.Counts, query.State)}
 	if r.Header.Get("HX-Request") != "" && q.Get("live") != "" {
 		return web.Render(w, r, http.StatusOK, listBody(l))
 	}
@@ -62,25 +57,8 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 
 // url is the address of the list with something changed; page starts over.
 func (l worklist) url(pairs ...string) string {
-	v := url.Values{"side": {string(l.Query.Side)}}
-	set := func(key, value string) {
-		v.Del(key)
-		if value != "" {
-			v.Set(key, value)
-		}
-	}
-	set("state", l.Query.State)
-	set("q", l.Query.Text)
-	if !l.Query.Open {
-		set("all", "1")
-	}
-	if !l.Query.Mine {
-		set("org", "1")
-	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		set(pairs[i], pairs[i+1])
-	}
-	return "/consults?" + v.Encode()
+	kept := []string{"side", string(l.Query.Side), "state", l.Query.State, "q", l.Query.Text, "all", web.Flag(!l.Query.Open), "org", web.Flag(!l.Query.Mine)}
+	return web.Address("/consults", append(kept, pairs...)...)
 }
 
 // sides are the tabs of the two directions of view.
@@ -94,19 +72,7 @@ func (l worklist) sides() []web.Tab {
 // states are the tabs of the states that hold something, in the order of the
 // machine.
 func (l worklist) states() []web.Tab {
-	counts := map[string]int64{}
-	var all int64
-	for _, c := range l.Counts {
-		counts[c.State] = c.N
-		all += c.N
-	}
-	tabs := []web.Tab{{Title: "全部", URL: l.url("state", ""), Count: int(all), Active: l.Query.State == ""}}
-	for _, s := range machine.States {
-		if counts[s.Name] > 0 || s.Name == l.Query.State {
-			tabs = append(tabs, web.Tab{Title: s.Title, URL: l.url("state", s.Name), Count: int(counts[s.Name]), Tone: stateTone(s.Name), Active: l.Query.State == s.Name})
-		}
-	}
-	return tabs
+	return flowweb.Tabs(&machine, l.Counts, l.Query.State, func(state string) string { return l.url("state", state) })
 }
 
 func (l worklist) emptyText() (title, hint string) {

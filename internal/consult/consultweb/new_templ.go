@@ -73,7 +73,7 @@ func newPage(q request) templ.Component {
 				}
 				return nil
 			})
-			templ_7745c5c3_Err = web.PageHeader("转诊前咨询", q.Patient.Name+" · "+patient.SexTitle(q.Patient.Sex)+" · "+web.Age(string(q.Patient.BirthDate), string(q.Today))+" · "+dash(q.Patient.IDMasked)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PageHeader("转诊前咨询", q.Patient.Name+" · "+patient.SexTitle(q.Patient.Sex)+" · "+web.Age(string(q.Patient.BirthDate), string(q.Today))+" · "+web.Dash(q.Patient.IDMasked)).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

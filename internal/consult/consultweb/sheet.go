@@ -209,7 +209,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, ok := v.find(name)
 	if !ok {
-		v.Err = errs.E(errs.Conflict, "现在不能办理这一步：单子已是“%s”，或不由您办理", stateTitle(v.Case.State))
+		v.Err = errs.E(errs.Conflict, "现在不能办理这一步：单子已是“%s”，或不由您办理", machine.StateTitle(v.Case.State))
 		return web.Render(w, r, http.StatusConflict, sheet(v))
 	}
 	if err := p.prepare(r.Context(), v, a, nil, nil); err != nil {

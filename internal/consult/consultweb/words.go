@@ -1,57 +1,20 @@
 package consultweb
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
-	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/consult"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
-	"yilian/internal/policy"
 	"yilian/internal/web"
 )
 
 // machine is the declaration, for titles and colours of states.
 var machine = consult.Machine()
 
-func stateTitle(state string) string {
-	s, ok := machine.State(state)
-	if !ok {
-		return state
-	}
-	return s.Title
-}
-
-func stateTone(state string) web.Tone {
-	s, _ := machine.State(state)
-	return map[string]web.Tone{"blue": web.Info, "orange": web.Warn, "green": web.Good, "red": web.Bad}[s.Tone]
-}
-
 func answerTone(kind string) web.Tone {
 	return map[string]web.Tone{consult.Local: web.Good, consult.Exam: web.Info, consult.Refer: web.Warn, consult.Emergency: web.Bad}[kind]
-}
-
-// splitSubject parts the name of a case's subject from sex and age.
-func splitSubject(subject string) (name, rest string) {
-	name, rest, _ = strings.Cut(subject, " ")
-	return name, rest
-}
-
-// span writes a duration for people: 35 分钟, 2 小时 5 分, 1 天 3 小时.
-func span(d time.Duration) string {
-	m := int(d / time.Minute)
-	switch {
-	case m < 1:
-		return "不到 1 分钟"
-	case m < 60:
-		return fmt.Sprintf("%d 分钟", m)
-	case m < 24*60:
-		return fmt.Sprintf("%d 小时 %d 分", m/60, m%60)
-	}
-	return fmt.Sprintf("%d 天 %d 小时", m/1440, m%1440/60)
 }
 
 // turnText is the sentence that leaves nobody in doubt.
@@ -69,9 +32,9 @@ func turnText(v *view) string {
 	}
 	text := "现在轮到：" + org + " " + who
 	if left := c.DueAt.Sub(v.Now); left > 0 {
-		return text + "，" + span(left) + "内办理（截止 " + web.FormatTime(c.DueAt) + "）"
+		return text + "，" + web.Span(left) + "内办理（截止 " + web.FormatTime(c.DueAt) + "）"
 	}
-	return text + "，已超时 " + span(v.Now.Sub(c.DueAt)) + "（应于 " + web.FormatTime(c.DueAt) + " 前办理）"
+	return text + "，已超时 " + web.Span(v.Now.Sub(c.DueAt)) + "（应于 " + web.FormatTime(c.DueAt) + " 前办理）"
 }
 
 func turnTone(v *view) web.Tone {
@@ -96,34 +59,6 @@ func dutyText(f consult.Full) string {
 		return who + "。转诊单 " + f.Referral.Number + " 尚未接收患者，责任没有转移"
 	}
 	return who + "。患者已随转诊单 " + f.Referral.Number + " 被接收，责任已转移"
-}
-
-// moment is one event of the timeline.
-func moment(v *view, e flow.Event) web.Moment {
-	m := web.Moment{At: e.At, Title: e.ActionTitle, Who: e.Name, Org: e.OrgName, Tone: stateTone(e.ToState), Icon: actionIcon(e.Action)}
-	m.Text = e.ReasonTitle + e.Comment
-	if e.ReasonTitle != "" && e.Comment != "" {
-		m.Text = e.ReasonTitle + "：" + e.Comment
-	}
-	var notes []string
-	if e.Held > 0 && e.HeldSide != flow.Nobody {
-		org := v.Case.From.OrgName
-		if e.HeldSide == flow.To {
-			org = v.Case.To.OrgName
-		}
-		notes = append(notes, "此前等"+org+" "+span(e.Held))
-	}
-	if e.FromState != e.ToState && e.ToState != "" {
-		notes = append(notes, "状态：“"+stateTitle(e.ToState)+"”")
-		if !e.DueAt.IsZero() {
-			notes = append(notes, "时限 "+web.FormatTime(e.DueAt))
-		}
-		if e.Clause != "" {
-			notes = append(notes, "依据 "+policy.ClauseTitle(e.Clause))
-		}
-	}
-	m.Note = strings.Join(notes, " · ")
-	return m
 }
 
 func actionIcon(action string) string {
@@ -162,13 +97,6 @@ func (o overview) cases(state string) string {
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
-
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
-}
 
 // fixed are the options of a fixed list.
 func fixed(list []consult.Code) []web.Option {

@@ -11,7 +11,6 @@ import (
 	"yilian/internal/audit"
 	"yilian/internal/disclosure"
 	"yilian/internal/errs"
-	"yilian/internal/flow"
 	"yilian/internal/web"
 )
 
@@ -89,15 +88,6 @@ func (p *Pages) act(w http.ResponseWriter, r *http.Request) error {
 }
 
 var machine = disclosure.Machine()
-
-func stateTitle(c flow.Case) string {
-	s, _ := machine.State(c.State)
-	return s.Title
-}
-
-func stateTone(c flow.Case) web.Tone {
-	return map[string]web.Tone{disclosure.StateReview: web.Warn, disclosure.StateJustified: web.Good, disclosure.StateImproper: web.Bad}[c.State]
-}
 
 // deed is what was done with the record, in words.
 func deed(l audit.Leaf) string {

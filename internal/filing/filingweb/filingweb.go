@@ -341,20 +341,11 @@ func (p *Pages) decide(w http.ResponseWriter, r *http.Request) error {
 
 var machine, exemptionMachine = filing.Machine(), exemption.Machine()
 
-func stateTitle(c flow.Case) string {
-	s, _ := machine.State(c.State)
+func machineOf(c flow.Case) *flow.Machine {
 	if c.Kind == exemption.CaseKind {
-		s, _ = exemptionMachine.State(c.State)
+		return &exemptionMachine
 	}
-	return s.Title
-}
-
-func stateTone(c flow.Case) web.Tone {
-	s, _ := machine.State(c.State)
-	if c.Kind == exemption.CaseKind {
-		s, _ = exemptionMachine.State(c.State)
-	}
-	return map[string]web.Tone{"blue": web.Info, "orange": web.Warn, "green": web.Good, "red": web.Bad}[s.Tone]
+	return &machine
 }
 
 func lightTone(l filing.Light) web.Tone {

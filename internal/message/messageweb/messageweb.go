@@ -75,16 +75,7 @@ type messagesView struct {
 
 // tab is the address of the list of one state, with its other filters.
 func (v messagesView) tab(s message.State) string {
-	q := url.Values{}
-	for name, value := range map[string]string{"state": string(s), "patient": v.Patient, "case": v.Case} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if len(q) == 0 {
-		return "/messages"
-	}
-	return "/messages?" + q.Encode()
+	return web.Address("/messages", "state", string(s), "patient", v.Patient, "case", v.Case)
 }
 
 func (h handlers) messages(w http.ResponseWriter, r *http.Request) error {

@@ -7,6 +7,7 @@ import (
 
 	"yilian/internal/policy"
 	"yilian/internal/region"
+	"yilian/internal/web"
 )
 
 // members says how many members an alliance has in the document.
@@ -50,5 +51,5 @@ func posts(b policy.Body) string {
 			parts[i] += "：" + p.HeldBy
 		}
 	}
-	return dash(strings.Join(parts, "；"))
+	return web.Dash(strings.Join(parts, "；"))
 }

@@ -23,6 +23,9 @@ import (
 	"yilian/internal/web"
 )
 
+// machine is the declaration, for titles of states.
+var machine = referral.Machine()
+
 // Pages are the routes of this package.
 type Pages struct {
 	DB        *db.DB
@@ -304,19 +307,6 @@ func parts(numerator, denominator int64, none string) string {
 		return "分母为 0：" + none
 	}
 	return number(numerator) + " ÷ " + number(denominator)
-}
-
-func stateTitle(name string) string {
-	m := referral.Machine()
-	s, _ := m.State(name)
-	return s.Title
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
 }
 
 // ago is how long something lies, in days or hours.

@@ -21,6 +21,9 @@ import (
 	"yilian/internal/web"
 )
 
+// machine is the declaration, for titles of states.
+var machine = referral.Machine()
+
 // Pages are the routes of this package.
 type Pages struct{ Service *referral.Service }
 
@@ -214,25 +217,12 @@ func directions() []web.Option {
 
 func states() []web.Option {
 	var out []web.Option
-	for _, s := range referral.Machine().States {
+	for _, s := range machine.States {
 		if s.Name != referral.StateDraft && s.Name != referral.StateInReview && s.Name != referral.StateDiscarded {
 			out = append(out, web.Option{Value: s.Name, Text: s.Title})
 		}
 	}
 	return out
-}
-
-func stateTitle(name string) string {
-	m := referral.Machine()
-	s, _ := m.State(name)
-	return s.Title
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
 }
 
 // hours is a length of time in hours, days from two days on.

@@ -916,9 +916,9 @@ func listView(l listPage) templ.Component {
 								return templ_7745c5c3_Err
 							}
 							var templ_7745c5c3_Var31 string
-							templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(stateTitle(r.State))
+							templ_7745c5c3_Var31, templ_7745c5c3_Err = templ.JoinStringErrs(referrals.StateTitle(r.State))
 							if templ_7745c5c3_Err != nil {
-								return templ.Error{Err: templ_7745c5c3_Err, FileName: `phoned.templ`, Line: 181, Col: 47}
+								return templ.Error{Err: templ_7745c5c3_Err, FileName: `phoned.templ`, Line: 181, Col: 57}
 							}
 							_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var31))
 							if templ_7745c5c3_Err != nil {
@@ -941,7 +941,7 @@ func listView(l listPage) templ.Component {
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
-							templ_7745c5c3_Err = web.StatusBadge(checkTone(r.Check.State), checkTitle(r.Check.State)).Render(ctx, templ_7745c5c3_Buffer)
+							templ_7745c5c3_Err = web.StatusBadge(checkTone(r.Check.State), machine.StateTitle(r.Check.State)).Render(ctx, templ_7745c5c3_Buffer)
 							if templ_7745c5c3_Err != nil {
 								return templ_7745c5c3_Err
 							}
@@ -1049,7 +1049,7 @@ func checkView(c checkPage) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = web.StatusBadge(checkTone(c.Check.State), checkTitle(c.Check.State)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.StatusBadge(checkTone(c.Check.State), machine.StateTitle(c.Check.State)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -1223,7 +1223,7 @@ func checkView(c checkPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.DescText("初步诊断", dash(c.Full.Record.DiagnosisName)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.DescText("初步诊断", web.Dash(c.Full.Record.DiagnosisName)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1231,7 +1231,7 @@ func checkView(c checkPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.DescWide("主诉", dash(c.Full.Record.Request.Chief)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.DescWide("主诉", web.Dash(c.Full.Record.Request.Chief)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1239,7 +1239,7 @@ func checkView(c checkPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.DescWide("现病史", dash(c.Full.Record.Request.Illness)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.DescWide("现病史", web.Dash(c.Full.Record.Request.Illness)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -1247,7 +1247,7 @@ func checkView(c checkPage) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.DescWide("治疗经过", dash(c.Full.Record.Request.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.DescWide("治疗经过", web.Dash(c.Full.Record.Request.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -17,11 +17,6 @@ var (
 	referrals = referral.Machine()
 )
 
-func checkTitle(state string) string {
-	s, _ := machine.State(state)
-	return s.Title
-}
-
 func checkTone(state string) web.Tone {
 	switch state {
 	case phoned.StatePending:
@@ -30,11 +25,6 @@ func checkTone(state string) web.Tone {
 		return web.Good
 	}
 	return web.Neutral
-}
-
-func stateTitle(state string) string {
-	s, _ := referrals.State(state)
-	return s.Title
 }
 
 func options(list []policy.Code) []web.Option {
@@ -97,13 +87,6 @@ func placeOptions(c phoned.Choices) []web.Option {
 
 func firstVisit(reason, comment string) *firstvisit.Override {
 	return &firstvisit.Override{Reason: reason, Comment: comment}
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "—"
-	}
-	return s
 }
 
 // asked reports whether a field that is only shown when it is asked for has to

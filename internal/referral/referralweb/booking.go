@@ -99,7 +99,7 @@ func (p *Pages) otherClinic(w http.ResponseWriter, r *http.Request) error {
 		a, ok = v.find(referral.ActReschedule)
 	}
 	if !ok {
-		return errs.E(errs.Conflict, "现在不能安排就诊：单子已是“%s”，或不由您办理", stateTitle(v.Case.State))
+		return errs.E(errs.Conflict, "现在不能安排就诊：单子已是“%s”，或不由您办理", machine.StateTitle(v.Case.State))
 	}
 	if err := p.prepare(r.Context(), v, a, q, nil); err != nil {
 		return err

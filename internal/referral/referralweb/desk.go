@@ -13,6 +13,7 @@ import (
 	"yilian/internal/calendar"
 	"yilian/internal/errs"
 	"yilian/internal/flow"
+	"yilian/internal/flow/flowweb"
 	"yilian/internal/patient"
 	"yilian/internal/referral"
 	"yilian/internal/web"
@@ -49,7 +50,7 @@ func (d desk) identified() (code, number string) {
 
 // masked shows a person so that the name can still be asked for.
 func masked(subject string) string {
-	name, rest := splitSubject(subject)
+	name, rest := flowweb.SplitSubject(subject)
 	return patient.MaskName(name) + " " + rest
 }
 

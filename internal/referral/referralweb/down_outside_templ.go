@@ -679,7 +679,7 @@ func linkDone(c flow.Case, next string) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = web.Alert(web.Good, "下转单 "+c.Number+" 现在是“"+stateTitle(c.State)+"”，"+c.From.OrgName+"已收到。").Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Alert(web.Good, "下转单 "+c.Number+" 现在是“"+machine.StateTitle(c.State)+"”，"+c.From.OrgName+"已收到。").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -828,7 +828,7 @@ func downPaper(v *view, idNumber, phone string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("药品", dash(medicinesText(p.Medicines))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("药品", web.Dash(medicinesText(p.Medicines))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -840,11 +840,11 @@ func downPaper(v *view, idNumber, phone string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("康复建议", dash(p.Rehab)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("康复建议", web.Dash(p.Rehab)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("护理要求", dash(p.Nursing)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("护理要求", web.Dash(p.Nursing)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -868,7 +868,7 @@ func downPaper(v *view, idNumber, phone string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("计划结束日期", dash(p.Until), "日期", sentOn(v)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("计划结束日期", web.Dash(p.Until), "日期", sentOn(v)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

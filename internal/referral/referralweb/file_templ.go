@@ -83,7 +83,7 @@ func filePage(d dossier, address string, alone bool) templ.Component {
 				return nil
 			})
 			templ_7745c5c3_Err = web.Paper(web.PaperOptions{
-				Title: filePaper.title, Number: d.Case.Number, Status: stateTitle(d.Case.State), QR: address + "/referrals/" + d.Case.ID,
+				Title: filePaper.title, Number: d.Case.Number, Status: machine.StateTitle(d.Case.State), QR: address + "/referrals/" + d.Case.ID,
 				Institution: d.Actor.OrgName, PrintedBy: d.Actor.Name, PrintedAt: d.Now, Note: fileNote,
 			}).Render(templ.WithChildren(ctx, templ_7745c5c3_Var3), templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
@@ -202,9 +202,9 @@ func fileAlone(d dossier) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var11 string
-		templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(stateTitle(d.Case.State))
+		templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(machine.StateTitle(d.Case.State))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `file.templ`, Line: 53, Col: 136}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `file.templ`, Line: 53, Col: 144}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var11))
 		if templ_7745c5c3_Err != nil {
@@ -389,7 +389,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("家庭住址", dash(d.Home), "医保", patient.InsuranceTitle(d.Patient.InsuranceKind)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("家庭住址", web.Dash(d.Home), "医保", patient.InsuranceTitle(d.Patient.InsuranceKind)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -397,7 +397,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("家庭医生", contracted(d.Record), "临床责任", dash(d.Case.Responsible.Display())).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("家庭医生", contracted(d.Record), "临床责任", web.Dash(d.Case.Responsible.Display())).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -439,7 +439,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("提交时间", dash(web.FormatFull(d.Record.SubmittedAt)), "接收方转诊电话", dash(d.Record.TargetPhone)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("提交时间", web.Dash(web.FormatFull(d.Record.SubmittedAt)), "接收方转诊电话", web.Dash(d.Record.TargetPhone)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -447,7 +447,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("转诊目的", dash(joinText(d.Titles.Purpose, r.PurposeText)), "转诊指征", dash(join(d.Titles.Indications))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("转诊目的", web.Dash(joinText(d.Titles.Purpose, r.PurposeText)), "转诊指征", web.Dash(join(d.Titles.Indications))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -455,7 +455,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("初步诊断", dash(diagnosis(d.Record.Diagnosis, d.Record.DiagnosisName)), "过敏史", dash(r.Allergies)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("初步诊断", web.Dash(diagnosis(d.Record.Diagnosis, d.Record.DiagnosisName)), "过敏史", web.Dash(r.Allergies)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -463,7 +463,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("意识状态", dash(consciousness(r.Consciousness)), "转运方式", dash(d.Titles.Transport)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("意识状态", web.Dash(consciousness(r.Consciousness)), "转运方式", web.Dash(d.Titles.Transport)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -471,7 +471,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("生命体征", dash(vitalsText(r.Vitals))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("生命体征", web.Dash(vitalsText(r.Vitals))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -479,7 +479,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("可选机构", dash(choicesText(r.Choices))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("可选机构", web.Dash(choicesText(r.Choices))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -487,7 +487,7 @@ func fileRequest(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("依据", dash(join(d.Record.Clauses)), "政策版本", dash(d.Record.Policy)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("依据", web.Dash(join(d.Record.Clauses)), "政策版本", web.Dash(d.Record.Policy)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -501,19 +501,19 @@ func fileRequest(d dossier) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("主诉", dash(r.Chief)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("主诉", web.Dash(r.Chief)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("主要现病史（转出原因）", dash(r.Illness)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("主要现病史（转出原因）", web.Dash(r.Illness)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("主要既往史", dash(r.Past)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("主要既往史", web.Dash(r.Past)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("治疗经过", dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("治疗经过", web.Dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -566,12 +566,12 @@ func fileConsent(d dossier) templ.Component {
 				ctx = templ.InitializeContext(ctx)
 				for _, c := range d.Consents {
 					if c.Refused {
-						templ_7745c5c3_Err = web.PaperRow("拒绝", dash(c.SignerName), "身份", c.SignedBy.Title(), "时间", web.FormatFull(c.SignedAt)).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.PaperRow("拒绝", web.Dash(c.SignerName), "身份", c.SignedBy.Title(), "时间", web.FormatFull(c.SignedAt)).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
 					} else {
-						templ_7745c5c3_Err = web.PaperRow(c.Form.Title(), dash(c.SignerName), "身份", c.SignedBy.Title()+" "+patient.RelationTitle(c.Relation), "时间", web.FormatFull(c.SignedAt)).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.PaperRow(c.Form.Title(), web.Dash(c.SignerName), "身份", c.SignedBy.Title()+" "+patient.RelationTitle(c.Relation), "时间", web.FormatFull(c.SignedAt)).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -581,7 +581,7 @@ func fileConsent(d dossier) templ.Component {
 						return templ_7745c5c3_Err
 					}
 					if c.Document != "" || c.Witness != "" || c.Detail != "" || !c.VoidedAt.IsZero() {
-						templ_7745c5c3_Err = web.PaperRow("文书", dash(c.Document), "见证人", dash(c.Witness), "说明", dash(joinText(c.Detail, c.VoidReason))).Render(ctx, templ_7745c5c3_Buffer)
+						templ_7745c5c3_Err = web.PaperRow("文书", web.Dash(c.Document), "见证人", web.Dash(c.Witness), "说明", web.Dash(joinText(c.Detail, c.VoidReason))).Render(ctx, templ_7745c5c3_Buffer)
 						if templ_7745c5c3_Err != nil {
 							return templ_7745c5c3_Err
 						}
@@ -711,7 +711,7 @@ func fileVisit(d dossier) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("受理时间", dash(web.FormatFull(d.Record.AcceptedAt)), "约定时间", dash(web.FormatFull(a.At))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("受理时间", web.Dash(web.FormatFull(d.Record.AcceptedAt)), "约定时间", web.Dash(web.FormatFull(a.At))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -720,7 +720,7 @@ func fileVisit(d dossier) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if !a.At.IsZero() {
-				templ_7745c5c3_Err = web.PaperRow("地点", dash(a.Location), "医生", doctorText(a), "电话", dash(a.Phone)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.PaperRow("地点", web.Dash(a.Location), "医生", doctorText(a), "电话", web.Dash(a.Phone)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -729,7 +729,7 @@ func fileVisit(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("到诊时间", dash(web.FormatFull(d.Record.ArrivedAt)), "登记人", dash(d.Record.ArrivedBy)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("到诊时间", web.Dash(web.FormatFull(d.Record.ArrivedAt)), "登记人", web.Dash(d.Record.ArrivedBy)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -737,7 +737,7 @@ func fileVisit(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("开始诊疗", dash(web.FormatFull(d.Record.StartedAt)), "诊疗方式", dash(careTitle(d.Record.Care)), "接诊医生", dash(d.Record.AttendingName)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("开始诊疗", web.Dash(web.FormatFull(d.Record.StartedAt)), "诊疗方式", web.Dash(careTitle(d.Record.Care)), "接诊医生", web.Dash(d.Record.AttendingName)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -801,7 +801,7 @@ func fileReport(d dossier) templ.Component {
 					}()
 				}
 				ctx = templ.InitializeContext(ctx)
-				templ_7745c5c3_Err = web.PaperRow("诊断结果", dash(diagnosis(r.ResultCode, r.ResultName)), "病案号", dash(r.RecordNumber)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.PaperRow("诊断结果", web.Dash(diagnosis(r.ResultCode, r.ResultName)), "病案号", web.Dash(r.RecordNumber)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -809,7 +809,7 @@ func fileReport(d dossier) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.PaperRow("去向", dash(outcomeTitle(r.Outcome)), "送出时间", web.FormatFull(d.Record.CompletedAt)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.PaperRow("去向", web.Dash(outcomeTitle(r.Outcome)), "送出时间", web.FormatFull(d.Record.CompletedAt)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -817,7 +817,7 @@ func fileReport(d dossier) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.PaperRow("医生", dash(r.By), "电话", dash(r.Phone)).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.PaperRow("医生", web.Dash(r.By), "电话", web.Dash(r.Phone)).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -831,7 +831,7 @@ func fileReport(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperText("主要检查结果", dash(r.Exams)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperText("主要检查结果", web.Dash(r.Exams)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -839,7 +839,7 @@ func fileReport(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperText("治疗经过", dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperText("治疗经过", web.Dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -847,7 +847,7 @@ func fileReport(d dossier) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperText("下一步治疗方案及康复建议", dash(r.Advice)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperText("下一步治疗方案及康复建议", web.Dash(r.Advice)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -909,7 +909,7 @@ func fileTimeline(d dossier) templ.Component {
 			templ_7745c5c3_Var30 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = web.PaperText("七、办理经过和双方用时", d.Case.From.OrgName+" 用时 "+span(d.HeldFrom)+"；"+dash(d.Case.To.OrgName)+" 用时 "+span(d.HeldTo)+"。").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("七、办理经过和双方用时", d.Case.From.OrgName+" 用时 "+web.Span(d.HeldFrom)+"；"+web.Dash(d.Case.To.OrgName)+" 用时 "+web.Span(d.HeldTo)+"。").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1002,9 +1002,9 @@ func fileTimeline(d dossier) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var37 string
-				templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(span(e.Held))
+				templ_7745c5c3_Var37, templ_7745c5c3_Err = templ.JoinStringErrs(web.Span(e.Held))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `file.templ`, Line: 184, Col: 53}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `file.templ`, Line: 184, Col: 57}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var37))
 				if templ_7745c5c3_Err != nil {

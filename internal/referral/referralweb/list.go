@@ -2,11 +2,10 @@ package referralweb
 
 import (
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"yilian/internal/access"
 	"yilian/internal/flow"
+	"yilian/internal/flow/flowweb"
 	"yilian/internal/referral"
 	"yilian/internal/web"
 )
@@ -39,10 +38,7 @@ func defaultSide(actor access.Actor) flow.Side {
 func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	actor, _ := access.ActorFrom(r.Context())
 	q := r.URL.Query()
-	number, err := strconv.Atoi(q.Get("page"))
-	if err != nil || number < 1 || number > 10_000 {
-		number = 1
-	}
+	number := min(web.PageNumber(r), 10_000)
 	query := referral.Query{Side: flow.Side(q.Get("side")), State: q.Get("state"), Urgency: q.Get("urgency"), Text: q.Get("q"),
 		Open: q.Get("all") == "", Limit: pageSize, Offset: (number - 1) * pageSize}
 	if query.Side != flow.From && query.Side != flow.To {
@@ -57,12 +53,7 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l := worklist{Page: page, Actor: actor, Query: query, Number: number}
-	for _, c := range page.Counts {
-		if query.State == "" || c.State == query.State {
-			l.Total += c.N
-		}
-	}
+	l := worklist{Page: page, Actor: actor, Query: query, Number: number, Total: flowweb.Total(page.Counts, query.State)}
 	if r.Header.Get("HX-Request") != "" && q.Get("live") != "" {
 		return web.Render(w, r, http.StatusOK, listBody(l))
 	}
@@ -71,23 +62,8 @@ func (p *Pages) list(w http.ResponseWriter, r *http.Request) error {
 
 // url is the address of the list with something changed; page starts over.
 func (l worklist) url(pairs ...string) string {
-	v := url.Values{"side": {string(l.Query.Side)}}
-	set := func(key, value string) {
-		v.Del(key)
-		if value != "" {
-			v.Set(key, value)
-		}
-	}
-	set("state", l.Query.State)
-	set("urgency", l.Query.Urgency)
-	set("q", l.Query.Text)
-	if !l.Query.Open {
-		set("all", "1")
-	}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		set(pairs[i], pairs[i+1])
-	}
-	return "/referrals?" + v.Encode()
+	kept := []string{"side", string(l.Query.Side), "state", l.Query.State, "urgency", l.Query.Urgency, "q", l.Query.Text, "all", web.Flag(!l.Query.Open)}
+	return web.Address("/referrals", append(kept, pairs...)...)
 }
 
 // sides are the tabs of the two directions of view.
@@ -101,19 +77,7 @@ func (l worklist) sides() []web.Tab {
 // states are the tabs of the states that hold something, in the order of the
 // machine.
 func (l worklist) states() []web.Tab {
-	counts := map[string]int64{}
-	var all int64
-	for _, c := range l.Counts {
-		counts[c.State] = c.N
-		all += c.N
-	}
-	tabs := []web.Tab{{Title: "全部", URL: l.url("state", ""), Count: int(all), Active: l.Query.State == ""}}
-	for _, s := range machine.States {
-		if counts[s.Name] > 0 || s.Name == l.Query.State {
-			tabs = append(tabs, web.Tab{Title: s.Title, URL: l.url("state", s.Name), Count: int(counts[s.Name]), Tone: stateTone(s.Name), Active: l.Query.State == s.Name})
-		}
-	}
-	return tabs
+	return flowweb.Tabs(&machine, l.Counts, l.Query.State, func(state string) string { return l.url("state", state) })
 }
 
 // filtered reports whether the reader has narrowed the list.

@@ -282,7 +282,7 @@ func newPage(q request) templ.Component {
 
 func patientLine(q request) string {
 	p := q.Patient
-	out := p.Name + " · " + person(p.Patient, q.Now) + " · " + dash(p.IDMasked) + " · " + dash(p.PhoneMasked)
+	out := p.Name + " · " + person(p.Patient, q.Now) + " · " + web.Dash(p.IDMasked) + " · " + web.Dash(p.PhoneMasked)
 	if t := patient.InsuranceTitle(p.InsuranceKind); t != "" {
 		out += " · " + t
 	}
@@ -1108,7 +1108,7 @@ func receiptPage(v *view) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = web.DescText("状态", stateTitle(v.Case.State)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = web.DescText("状态", machine.StateTitle(v.Case.State)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}

@@ -51,7 +51,7 @@ func (p *Pages) print(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !slices.Contains(papersOf(v), papers[i]) {
-		return errs.E(errs.Conflict, "转诊单 %s 现在是“%s”，还不能打印%s", v.Case.Number, stateTitle(v.Case.State), papers[i].title)
+		return errs.E(errs.Conflict, "转诊单 %s 现在是“%s”，还不能打印%s", v.Case.Number, machine.StateTitle(v.Case.State), papers[i].title)
 	}
 	secret, err := p.printed(ctx, actor, v, papers[i], "referral.print")
 	if err != nil {
@@ -82,7 +82,7 @@ func (p *Pages) printed(ctx context.Context, actor access.Actor, v *view, k pape
 // paperOptions are head and foot of a paper.
 func paperOptions(v *view, k paper, address string) web.PaperOptions {
 	o := web.PaperOptions{
-		Title: k.title, Number: v.Case.Number, Status: stateTitle(v.Case.State), Watermark: stateTitle(v.Case.State), QR: address + "/referrals/" + v.Case.ID,
+		Title: k.title, Number: v.Case.Number, Status: machine.StateTitle(v.Case.State), Watermark: machine.StateTitle(v.Case.State), QR: address + "/referrals/" + v.Case.ID,
 		Institution: v.Case.From.OrgName, PrintedBy: v.Actor.Name, PrintedAt: v.Now,
 	}
 	switch k.code {

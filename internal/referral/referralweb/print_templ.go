@@ -208,9 +208,9 @@ func formPaper(v *view, secret patient.Secret) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var6 string
-		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(dash(v.Case.To.OrgName))
+		templ_7745c5c3_Var6, templ_7745c5c3_Err = templ.JoinStringErrs(web.Dash(v.Case.To.OrgName))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `print.templ`, Line: 59, Col: 78}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `print.templ`, Line: 59, Col: 82}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var6))
 		if templ_7745c5c3_Err != nil {
@@ -223,7 +223,7 @@ func formPaper(v *view, secret patient.Secret) templ.Component {
 		var templ_7745c5c3_Var7 string
 		templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(v.Case.To.DepartmentName)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `print.templ`, Line: 59, Col: 107}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `print.templ`, Line: 59, Col: 111}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 		if templ_7745c5c3_Err != nil {
@@ -327,11 +327,11 @@ func formPaper(v *view, secret patient.Secret) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = web.PaperText("主要既往史", dash(v.Record.Request.Past)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("主要既往史", web.Dash(v.Record.Request.Past)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("治疗经过", dash(v.Record.Request.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("治疗经过", web.Dash(v.Record.Request.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -454,7 +454,7 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("病案号", dash(r.RecordNumber), "联系电话", either(secret.Phone, v.Patient.PhoneMasked), "日期", web.FormatDate(v.Record.CompletedAt)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("病案号", web.Dash(r.RecordNumber), "联系电话", either(secret.Phone, v.Patient.PhoneMasked), "日期", web.FormatDate(v.Record.CompletedAt)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -508,7 +508,7 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("住院病案号", dash(r.RecordNumber), "到诊日期", web.FormatDate(v.Record.ArrivedAt)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("住院病案号", web.Dash(r.RecordNumber), "到诊日期", web.FormatDate(v.Record.ArrivedAt)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -518,15 +518,15 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("主要检查结果", dash(r.Exams)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("主要检查结果", web.Dash(r.Exams)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("治疗经过", dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("治疗经过", web.Dash(r.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("下一步治疗方案及康复建议", dash(r.Advice)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("下一步治疗方案及康复建议", web.Dash(r.Advice)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -542,7 +542,7 @@ func replyPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("医生", r.By, "联系电话", dash(r.Phone)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("医生", r.By, "联系电话", web.Dash(r.Phone)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -638,7 +638,7 @@ func personTable(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("可选机构", dash(choicesText(v.Record.Request.Choices))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("可选机构", web.Dash(choicesText(v.Record.Request.Choices))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -646,7 +646,7 @@ func personTable(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("签署人", either(s.SignerName, "　　　　"), "身份", dash(s.SignedBy.Title()), "关系", dash(patient.RelationTitle(s.Relation))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("签署人", either(s.SignerName, "　　　　"), "身份", web.Dash(s.SignedBy.Title()), "关系", web.Dash(patient.RelationTitle(s.Relation))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -654,7 +654,7 @@ func personTable(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("签署方式", dash(s.Form.Title()), "授权文书", dash(s.Document), "见证人", dash(s.Witness)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("签署方式", web.Dash(s.Form.Title()), "授权文书", web.Dash(s.Document), "见证人", web.Dash(s.Witness)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -701,7 +701,7 @@ func consentPaper(v *view, secret patient.Secret) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("患者意见", "我已充分了解上述内容，自愿同意转诊至 "+dash(v.Case.To.OrgName)+"。").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("患者意见", "我已充分了解上述内容，自愿同意转诊至 "+web.Dash(v.Case.To.OrgName)+"。").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -739,7 +739,7 @@ func refusalPaper(v *view, secret patient.Secret) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("拒绝的原因", dash(joinText(reasonTitle(v), s.Detail))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("拒绝的原因", web.Dash(joinText(reasonTitle(v), s.Detail))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -803,7 +803,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别", patient.SexTitle(v.Patient.Sex), "年龄", dash(age(v))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("姓名", v.Patient.Name, "性别", patient.SexTitle(v.Patient.Sex), "年龄", web.Dash(age(v))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -811,7 +811,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("证件号码", dash(either(secret.IDNumber, v.Patient.IDMasked)), "联系电话", dash(either(secret.Phone, v.Patient.PhoneMasked))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("证件号码", web.Dash(either(secret.IDNumber, v.Patient.IDMasked)), "联系电话", web.Dash(either(secret.Phone, v.Patient.PhoneMasked))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -835,7 +835,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("确认接收", dash(v.Rescue.AckName), "接收方电话", dash(v.Record.TargetPhone)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("确认接收", web.Dash(v.Rescue.AckName), "接收方电话", web.Dash(v.Record.TargetPhone)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -843,7 +843,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("车辆、方式", dash(either(h.Vehicle, v.Titles.Transport)), "护送人", dash(joinText(v.Rescue.Detail.Escort, v.Rescue.Detail.EscortPhone))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("车辆、方式", web.Dash(either(h.Vehicle, v.Titles.Transport)), "护送人", web.Dash(joinText(v.Rescue.Detail.Escort, v.Rescue.Detail.EscortPhone))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -853,11 +853,11 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("病情", dash(v.Record.Request.Chief)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("病情", web.Dash(v.Record.Request.Chief)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("院前急救记录", dash(join(v.Rescue.Lane.Says(v.Rescue.Detail.Fields)))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("院前急救记录", web.Dash(join(v.Rescue.Lane.Says(v.Rescue.Detail.Fields)))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -873,7 +873,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("出发时间", dash(web.FormatFull(h.DepartedAt)), "到达时间", dash(web.FormatFull(h.ArrivedAt))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("出发时间", web.Dash(web.FormatFull(h.DepartedAt)), "到达时间", web.Dash(web.FormatFull(h.ArrivedAt))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -889,11 +889,11 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("已用药物（名称、剂量、时间）", dash(either(h.Drugs, v.Record.Request.Treatment))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("已用药物（名称、剂量、时间）", web.Dash(either(h.Drugs, v.Record.Request.Treatment))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = web.PaperText("途中处置和病情变化", dash(h.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = web.PaperText("途中处置和病情变化", web.Dash(h.Treatment)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -909,7 +909,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = web.PaperRow("管路、输液、吸氧", dash(h.Lines), "随身物品、资料", dash(h.Belongings)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("管路、输液、吸氧", web.Dash(h.Lines), "随身物品、资料", web.Dash(h.Belongings)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -917,7 +917,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("交方", dash(h.HandedBy), "接方", dash(h.TakenBy), "交接时间", dash(web.FormatFull(h.HandedAt))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("交方", web.Dash(h.HandedBy), "接方", web.Dash(h.TakenBy), "交接时间", web.Dash(web.FormatFull(h.HandedAt))).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -925,7 +925,7 @@ func handoverPaper(v *view, secret patient.Secret) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.PaperRow("备注", dash(h.Remarks)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.PaperRow("备注", web.Dash(h.Remarks)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

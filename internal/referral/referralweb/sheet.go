@@ -187,7 +187,7 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) error {
 	}
 	a, ok := v.find(name)
 	if !ok {
-		v.Err = errs.E(errs.Conflict, "现在不能办理这一步：单子已是“%s”，或不由您办理", stateTitle(v.Case.State))
+		v.Err = errs.E(errs.Conflict, "现在不能办理这一步：单子已是“%s”，或不由您办理", machine.StateTitle(v.Case.State))
 		return web.Render(w, r, http.StatusConflict, sheet(v))
 	}
 	if err := p.prepare(r.Context(), v, a, nil, nil); err != nil {
@@ -407,7 +407,7 @@ func (p *Pages) places(ctx context.Context, v *view) error {
 		for _, c := range found {
 			if c.Org.ID != v.Case.To.Org || c.Department.ID != v.Case.To.Department {
 				v.Form.Lists.Services = append(v.Form.Lists.Services, web.Option{
-					Value: c.Service.ID, Text: c.Org.Short() + " " + c.Department.Name + " " + c.Service.Kind.Title(), Note: "转诊电话 " + dash(c.Org.ReferralPhone),
+					Value: c.Service.ID, Text: c.Org.Short() + " " + c.Department.Name + " " + c.Service.Kind.Title(), Note: "转诊电话 " + web.Dash(c.Org.ReferralPhone),
 				})
 			}
 			if !seen[c.Org.ID] {
@@ -428,7 +428,7 @@ func (p *Pages) diversions(ctx context.Context, v *view) error {
 	found, err := p.Service.Destinations(ctx, v.Actor, lane)
 	for _, d := range found {
 		if d.Org.ID != v.Case.To.Org && d.Org.ID != v.Case.From.Org {
-			v.Form.Lists.Services = append(v.Form.Lists.Services, web.Option{Value: d.Service.ID, Text: d.Org.Short() + " " + d.Department.Name, Note: "电话 " + dash(d.Org.ReferralPhone)})
+			v.Form.Lists.Services = append(v.Form.Lists.Services, web.Option{Value: d.Service.ID, Text: d.Org.Short() + " " + d.Department.Name, Note: "电话 " + web.Dash(d.Org.ReferralPhone)})
 		}
 	}
 	return err

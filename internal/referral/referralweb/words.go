@@ -20,29 +20,6 @@ import (
 // machine is the declaration, for titles and colours of states.
 var machine = referral.Machine()
 
-func stateTitle(state string) string {
-	s, ok := machine.State(state)
-	if !ok {
-		return state
-	}
-	return s.Title
-}
-
-func stateTone(state string) web.Tone {
-	s, _ := machine.State(state)
-	switch s.Tone {
-	case "blue":
-		return web.Info
-	case "orange":
-		return web.Warn
-	case "green":
-		return web.Good
-	case "red":
-		return web.Bad
-	}
-	return web.Neutral
-}
-
 // urgent reports whether a row carries the red edge.
 func urgent(level string) bool { return level == "I" || level == "II" }
 
@@ -73,29 +50,9 @@ func directionClass(d referral.Direction) string {
 // shanghai is the zone of every time on a page.
 var shanghai = calendar.Shanghai
 
-// splitSubject parts the name of a case's subject from sex and age.
-func splitSubject(subject string) (name, rest string) {
-	name, rest, _ = strings.Cut(subject, " ")
-	return name, rest
-}
-
 // person is sex and age as lists show them.
 func person(p patient.Patient, now time.Time) string {
 	return patient.SexTitle(p.Sex) + " · " + web.Age(string(p.BirthDate), string(calendar.DateOf(now)))
-}
-
-// span writes a duration for people: 35 分钟, 2 小时 5 分, 1 天 3 小时.
-func span(d time.Duration) string {
-	m := int(d / time.Minute)
-	switch {
-	case m < 1:
-		return "不到 1 分钟"
-	case m < 60:
-		return fmt.Sprintf("%d 分钟", m)
-	case m < 24*60:
-		return fmt.Sprintf("%d 小时 %d 分", m/60, m%60)
-	}
-	return fmt.Sprintf("%d 天 %d 小时", m/1440, m%1440/60)
 }
 
 func orgOf(c flow.Case, org string) string {
@@ -125,7 +82,7 @@ func ownerText(v *view) string {
 func turnText(v *view) string {
 	c := v.Case
 	if !c.Open() && c.State != referral.StateClosed {
-		text := "本单" + stateTitle(c.State)
+		text := "本单" + machine.StateTitle(c.State)
 		if n := len(v.Timeline); n > 0 && v.Timeline[n-1].ReasonTitle != "" {
 			text += "，原因：" + v.Timeline[n-1].ReasonTitle
 		}
@@ -140,9 +97,9 @@ func turnText(v *view) string {
 	}
 	text := "现在轮到：" + ownerText(v)
 	if left := c.DueAt.Sub(v.Now); left > 0 {
-		text += "，" + span(left) + "内办理（截止 " + web.FormatTime(c.DueAt) + "）"
+		text += "，" + web.Span(left) + "内办理（截止 " + web.FormatTime(c.DueAt) + "）"
 	} else {
-		text += "，已超时 " + span(-left) + "（应于 " + web.FormatTime(c.DueAt) + " 前办理）"
+		text += "，已超时 " + web.Span(-left) + "（应于 " + web.FormatTime(c.DueAt) + " 前办理）"
 	}
 	return text
 }
@@ -152,41 +109,11 @@ func heldText(v *view) string {
 	c := v.Case
 	switch v.Actor.Org {
 	case c.From.Org:
-		return "等我方 " + span(v.HeldFrom) + "，等对方 " + span(v.HeldTo)
+		return "等我方 " + web.Span(v.HeldFrom) + "，等对方 " + web.Span(v.HeldTo)
 	case c.To.Org:
-		return "等我方 " + span(v.HeldTo) + "，等对方 " + span(v.HeldFrom)
+		return "等我方 " + web.Span(v.HeldTo) + "，等对方 " + web.Span(v.HeldFrom)
 	}
-	return "等申请方 " + span(v.HeldFrom) + "，等接收方 " + span(v.HeldTo)
-}
-
-// moment is one event of the timeline.
-func moment(v *view, e flow.Event) web.Moment {
-	m := web.Moment{At: e.At, Title: e.ActionTitle, Who: e.Name, Org: e.OrgName, Tone: stateTone(e.ToState), Icon: actionIcon(e.Action)}
-	switch {
-	case e.ReasonTitle != "" && e.Comment != "":
-		m.Text = e.ReasonTitle + "：" + e.Comment
-	default:
-		m.Text = e.ReasonTitle + e.Comment
-	}
-	var notes []string
-	if e.Held > 0 && e.HeldSide != flow.Nobody {
-		org := v.Case.From.OrgName
-		if e.HeldSide == flow.To {
-			org = v.Case.To.OrgName
-		}
-		notes = append(notes, "此前等"+org+" "+span(e.Held))
-	}
-	if e.FromState != e.ToState && e.ToState != "" {
-		notes = append(notes, "状态：“"+stateTitle(e.ToState)+"”")
-	}
-	if !e.DueAt.IsZero() && e.FromState != e.ToState {
-		notes = append(notes, "时限 "+web.FormatTime(e.DueAt))
-	}
-	if e.Clause != "" && e.FromState != e.ToState {
-		notes = append(notes, "依据 "+policy.ClauseTitle(e.Clause))
-	}
-	m.Note = strings.Join(notes, " · ")
-	return m
+	return "等申请方 " + web.Span(v.HeldFrom) + "，等接收方 " + web.Span(v.HeldTo)
 }
 
 func actionIcon(action string) string {
