@@ -401,7 +401,7 @@ func filters(p list) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = web.Select(web.Control{Label: "对象", Name: "object", Value: p.Query.Object, Empty: "全部", Options: options(objects)}).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = web.Select(web.Control{Label: "对象", Name: "object", Value: p.Query.Object, Empty: "全部", Options: options(objectTitles())}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

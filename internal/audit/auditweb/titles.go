@@ -97,12 +97,20 @@ var states = map[string]string{
 	"asked": "待答复", "more_info": "待补充", "answered": "已答复",
 }
 
-func objectTitle(object string) string { return cmp.Or(objects[object], "其他") }
+func objectTitle(object string) string {
+	if m := machines[object]; m != nil {
+		return m.Title
+	}
+	return cmp.Or(objects[object], "其他")
+}
 
 // actionTitle never shows a code: what has no name of its own is an act on its
 // object.
 func actionTitle(l audit.Leaf) string {
 	if title := actions[l.Action]; title != "" {
+		return title
+	}
+	if title := stepTitle(l.Action); title != "" {
 		return title
 	}
 	return "操作" + objectTitle(l.Object)
@@ -138,7 +146,7 @@ func detail(l audit.Leaf) string {
 	if m == nil {
 		return l.Detail
 	}
-	from, to := states[m[1]], states[m[2]]
+	from, to := stateTitle(l.Object, m[1]), stateTitle(l.Object, m[2])
 	switch {
 	case to == "":
 		return ""

@@ -241,7 +241,7 @@ func deed(l audit.Leaf) string {
 	}
 	noun, verb, _ := strings.Cut(l.Action, ".")
 	switch noun {
-	case "referral", "referral_question", "consent_task":
+	case "referral", "down_question", "consent_task", "phoned_check":
 		return "办理转诊"
 	case "consult":
 		return "转诊前咨询"

@@ -63,7 +63,7 @@ func deed(action string) string {
 		return word
 	}
 	switch noun, _, _ := strings.Cut(action, "."); noun {
-	case "referral":
+	case "referral", "down_question", "consent_task", "phoned_check":
 		return "转诊办理"
 	case "consent":
 		return "知情同意"
