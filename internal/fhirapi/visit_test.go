@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/encounter"
 )
@@ -151,6 +152,27 @@ func TestWhatCannotBeCountedSaysSo(t *testing.T) {
 		a.call("PUT", "/fhir/Encounter/y", visitBody("y", who)).is(http.StatusForbidden)
 		if got := a.visitRows(); len(got) > 0 {
 			t.Fatalf("rows %q", got)
+		}
+	})
+}
+
+// TestAVisitIsItsInstitutions: a system of another institution that has care of
+// the patient changes nothing of a counted visit, neither by a bill nor by the
+// Encounter itself.
+func TestAVisitIsItsInstitutions(t *testing.T) {
+	eachAlliance(t, func(a *alliance) {
+		who := a.r.Patients[0].ID
+		a.call("PUT", "/fhir/Encounter/v1", visitBody("v1", who)).is(http.StatusCreated)
+		before := a.visitRows()
+		a.tx(func(tx *db.Tx) error {
+			return access.Relate(a.Context(), tx, access.CareRelation{Patient: who, Org: a.r.Hospital.ID, Basis: access.BasisReferral, Reference: "r"})
+		})
+		a.token = a.hospital
+		a.call("PUT", "/fhir/Claim/c1", claimBody("c1", "v1", who, "99.00")).is(http.StatusCreated)
+		a.call("PUT", "/fhir/Encounter/v1", visitBody("v1", who, "finished", "cancelled"), "Prefer", "return=OperationOutcome").is(http.StatusOK, "由另一机构登记")
+		a.call("DELETE", "/fhir/Encounter/v1", "").is(http.StatusNoContent)
+		if got := a.visitRows(); len(before) != 1 || !slices.Equal(got, before) {
+			t.Errorf("rows %q, before %q", got, before)
 		}
 	})
 }

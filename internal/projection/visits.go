@@ -91,6 +91,9 @@ func (v *Visits) settle(ctx context.Context, tx *db.Tx, by Sender, id string) (l
 	if err != nil {
 		return "", err
 	}
+	if row.ID != "" && row.Org != by.Actor.Org {
+		return "这条就诊由另一机构登记，没有改动", nil
+	}
 	r, err := v.Store.Read(ctx, tx, key)
 	if errs.Is(err, errs.NotFound) || err == nil && (r.Deleted || r.Withdrawn) {
 		return "", v.void(ctx, tx, by, row, "来源系统删除了这条就诊")
@@ -100,6 +103,9 @@ func (v *Visits) settle(ctx context.Context, tx *db.Tx, by Sender, id string) (l
 	}
 	if r.Owner != "" {
 		return "", v.billed(ctx, tx, by, r)
+	}
+	if r.Source.Org != by.Actor.Org { // another institution's, of which nothing is told
+		return "", nil
 	}
 	if r.Source.Client != "" && r.Source.Client != by.Client { // a bill of another system
 		by.Client = r.Source.Client
@@ -121,7 +127,7 @@ func (v *Visits) settle(ctx context.Context, tx *db.Tx, by Sender, id string) (l
 // record as our own Encounter.
 func (v *Visits) billed(ctx context.Context, tx *db.Tx, by Sender, r record.Resource) error {
 	row, err := encounter.Get(ctx, tx, r.ID)
-	if errs.Is(err, errs.NotFound) || err == nil && !row.VoidedAt.IsZero() {
+	if errs.Is(err, errs.NotFound) || err == nil && (!row.VoidedAt.IsZero() || row.Org != by.Actor.Org) {
 		return nil
 	}
 	if err != nil {
