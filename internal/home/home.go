@@ -99,32 +99,13 @@ func (p *Pages) row(c flow.Case) row {
 	if m, err := p.Flow.Machine(c.Kind); err == nil {
 		r.KindTitle = m.Title
 		if s, ok := m.State(c.State); ok {
-			r.StateTitle, r.Tone = s.Title, Tone(s.Tone)
+			r.StateTitle, r.Tone = s.Title, web.ToneOf(s.Tone)
 		}
 	}
 	if k, ok := p.Kinds[c.Kind]; ok {
 		r.Path = k.Path + "/" + c.ID
 	}
 	return r
-}
-
-// Tone turns the colour that a machine declares into one of the shell.
-func Tone(name string) web.Tone {
-	switch name {
-	case "orange":
-		return web.Warn
-	case "green":
-		return web.Good
-	case "red":
-		return web.Bad
-	case "blue":
-		return web.Info
-	case "teal":
-		return web.Teal
-	case "indigo":
-		return web.Indigo
-	}
-	return web.Neutral
 }
 
 func (p *Pages) todo(w http.ResponseWriter, r *http.Request) error {

@@ -130,3 +130,22 @@ func Span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d 天 %d 小时", m/1440, m%1440/60)
 }
+
+// ToneOf turns the colour that a machine declares into one of the shell.
+func ToneOf(name string) Tone {
+	switch name {
+	case "orange":
+		return Warn
+	case "green":
+		return Good
+	case "red":
+		return Bad
+	case "blue":
+		return Info
+	case "teal":
+		return Teal
+	case "indigo":
+		return Indigo
+	}
+	return Neutral
+}

@@ -13,17 +13,7 @@ import (
 // Tone is the colour of a state's badge.
 func Tone(m *flow.Machine, state string) web.Tone {
 	s, _ := m.State(state)
-	switch s.Tone {
-	case "blue":
-		return web.Info
-	case "orange":
-		return web.Warn
-	case "green":
-		return web.Good
-	case "red":
-		return web.Bad
-	}
-	return web.Neutral
+	return web.ToneOf(s.Tone)
 }
 
 // Tabs are the tabs of a list by state: all, then the states that hold
