@@ -2,6 +2,7 @@ package linkage
 
 import (
 	"maps"
+	"math"
 	"slices"
 
 	"yilian/internal/patient/match"
@@ -85,7 +86,7 @@ func keysOf(p match.Prepared) []string {
 
 // candidates returns the residents that share a key, and the statement ready.
 func (b *blocks) candidates(s match.Person) (match.Prepared, []int32, []match.Prepared) {
-	s.Bearers = min(b.bearers[s.Name], match.MaxBearers)
+	s.Bearers = match.Bearers{N: b.bearers[s.Name], Among: len(b.list)}
 	q := match.Prepare(s)
 	found := map[int32]bool{}
 	for _, k := range keysOf(q) {
@@ -102,26 +103,30 @@ func (b *blocks) candidates(s match.Person) (match.Prepared, []int32, []match.Pr
 }
 
 // Patterns counts how the statements of a set compare with their candidates:
-// what the model learns from. The truth is not looked at.
-func Patterns(s Set) map[match.Pattern]int {
+// what the model learns from. The truth is not looked at. each is how many
+// candidates a statement has on average.
+func Patterns(s Set) (counts map[match.Pattern]int, each float64) {
 	b := newBlocks(s.Residents)
-	counts := map[match.Pattern]int{}
+	counts = map[match.Pattern]int{}
+	total := 0
 	for _, st := range s.Stated {
 		q, _, list := b.candidates(st.Person)
 		for _, c := range list {
 			if !match.Apart(q, c) {
 				counts[match.Compare(q, c)]++
+				total++
 			}
 		}
 	}
-	return counts
+	return counts, float64(total) / float64(max(1, len(s.Stated)))
 }
 
 // Learn fits the weights to a set.
 func Learn(s Set, limits match.Limits, from string) match.Weights {
 	m := match.NewModel()
-	m.Learn(Patterns(s), 300)
-	return match.Weights{LearntFrom: from, Limits: limits, Model: m}
+	counts, each := Patterns(s)
+	m.Learn(counts, 300)
+	return match.Weights{LearntFrom: from, Candidates: math.Round(each*100) / 100, Limits: limits, Model: m}
 }
 
 // Measure decides every statement of a set and compares with the truth.

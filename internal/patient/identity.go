@@ -211,12 +211,19 @@ func bySound(ctx context.Context, tx *db.Tx, p match.Person) ([]string, error) {
 	return out, nil
 }
 
-// Bearers returns how many registered persons have the name, at most
-// match.MaxBearers: whom a common name points at, it does not tell.
-func Bearers(ctx context.Context, tx *db.Tx, name string) (int, error) {
+// Bearers returns how many of the registered persons, who are among in all,
+// have the name, as far as it matters.
+func Bearers(ctx context.Context, tx *db.Tx, name string, among int) (match.Bearers, error) {
+	b := match.Bearers{Among: among}
 	n, err := db.Count(ctx, tx, `
-		SELECT count(*) FROM (SELECT 1 FROM patient_token WHERE token = $1 LIMIT $2) AS bearers`, plainName(name), match.MaxBearers)
-	return int(n), err
+		SELECT count(*) FROM (SELECT 1 FROM patient_token WHERE token = $1 LIMIT $2) AS bearers`, plainName(name), b.Counted())
+	b.N = int(n)
+	return b, err
+}
+
+// Rows returns how many patients are entered, linked ones included.
+func Rows(ctx context.Context, tx *db.Tx) (int64, error) {
+	return db.Count(ctx, tx, `SELECT count(*) FROM patient`)
 }
 
 // HolderOf returns who holds a paper, "" when nobody is registered with it.

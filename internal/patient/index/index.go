@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"yilian/internal/access"
@@ -31,6 +32,8 @@ type Service struct {
 	Moved     []func(ctx context.Context, tx *db.Tx, m Moved) error
 	Placed    []func(ctx context.Context, tx *db.Tx, p Placed) error
 	Withdrawn []func(ctx context.Context, tx *db.Tx, w Withdrawal) error
+
+	size atomic.Pointer[size]
 }
 
 // Stated is what a source states about a person, and what it brought along.

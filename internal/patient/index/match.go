@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
@@ -90,6 +91,29 @@ func (s *Service) knownIdentity(ctx context.Context, tx *db.Tx, st Stated) (iden
 	return list[0], nil
 }
 
+// size is how large the register was a while ago: it says how frequent a name
+// is, for which an old number does.
+type size struct {
+	n  int
+	at time.Time
+}
+
+// sizeFor is how long a size is taken to be true: to count a million rows takes
+// as long as some twenty look-ups.
+const sizeFor = time.Hour
+
+func (s *Service) registered(ctx context.Context, tx *db.Tx) (int, error) {
+	if z := s.size.Load(); z != nil && !tx.Now.Before(z.at) && tx.Now.Sub(z.at) < sizeFor {
+		return z.n, nil
+	}
+	n, err := patient.Rows(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	s.size.Store(&size{int(n), tx.Now})
+	return int(n), nil
+}
+
 // compared is the statement as the model compares it.
 func (s *Service) compared(ctx context.Context, tx *db.Tx, st Stated) (match.Prepared, error) {
 	p := match.Person{Name: st.Name, Sex: st.Sex, Birth: st.BirthDate, Phone: st.Phone, Address: st.Address, Region: st.Region}
@@ -97,8 +121,11 @@ func (s *Service) compared(ctx context.Context, tx *db.Tx, st Stated) (match.Pre
 		p.ID = st.IDNumber
 	}
 	if st.Name != "" {
-		var err error
-		if p.Bearers, err = patient.Bearers(ctx, tx, st.Name); err != nil {
+		among, err := s.registered(ctx, tx)
+		if err != nil {
+			return match.Prepared{}, err
+		}
+		if p.Bearers, err = patient.Bearers(ctx, tx, st.Name, among); err != nil {
 			return match.Prepared{}, err
 		}
 	}

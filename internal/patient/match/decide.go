@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 )
@@ -29,9 +30,20 @@ type Limits struct {
 
 // Weights are a learnt model with its limits and where it was learnt.
 type Weights struct {
-	LearntFrom string `json:"learnt_from"`
-	Limits     Limits `json:"limits"`
-	Model      *Model `json:"model"`
+	LearntFrom string  `json:"learnt_from"`
+	Candidates float64 `json:"candidates"` // that a statement had on average when they were learnt; 0: not known
+	Limits     Limits  `json:"limits"`
+	Model      *Model  `json:"model"`
+}
+
+// crowd is how many bits it counts against each of n candidates that they are
+// more than when the weights were learnt: at most one of them is the person, so
+// that in a larger register each is so much less likely to be.
+func (w Weights) crowd(n int) float64 {
+	if w.Candidates == 0 || float64(n) <= w.Candidates {
+		return 0
+	}
+	return math.Log2(float64(n) / w.Candidates)
 }
 
 //go:embed weights.json
@@ -59,6 +71,7 @@ func nameAgrees(level int8) bool { return level != Missing && level <= NameNear 
 // are one person already, so that they do not compete.
 func Decide(w Weights, stated Prepared, list []Prepared, same func(i, j int) bool) (Outcome, []Candidate) {
 	var all []Candidate
+	near := 0 // that no card says are others
 	for i, c := range list {
 		x := Candidate{At: i, Pattern: Compare(stated, c), Apart: Apart(stated, c)}
 		x.Weight = w.Model.Weigh(x.Pattern)
@@ -68,10 +81,16 @@ func Decide(w Weights, stated Prepared, list []Prepared, same func(i, j int) boo
 			}
 			return Conflict, []Candidate{x}
 		}
-		if !x.Apart && x.Weight.Bits >= w.Limits.Review {
+		if !x.Apart {
+			near++
 			all = append(all, x)
 		}
 	}
+	crowd := w.crowd(near)
+	for i := range all {
+		all[i].Weight.Bits -= crowd
+	}
+	all = slices.DeleteFunc(all, func(x Candidate) bool { return x.Weight.Bits < w.Limits.Review })
 	slices.SortStableFunc(all, func(a, b Candidate) int { return cmp.Compare(b.Weight.Bits, a.Weight.Bits) })
 	if len(all) == 0 {
 		return Fresh, nil

@@ -10,7 +10,7 @@ import (
 
 // Levels of the comparison of two names.
 const (
-	NameSameRare   int8 = iota // the same, borne by at most two registered persons
+	NameSameRare   int8 = iota // the same, borne by at most two in 60,000
 	NameSameSome               // the same, borne by a few
 	NameSameCommon             // the same, borne by many
 	NameSound                  // written otherwise, spoken alike (张桂兰 章桂兰, ZHANG GUILAN)
@@ -56,14 +56,13 @@ func Unnamed(text string) bool {
 	return text == "" || strings.HasPrefix(text, "无名") || strings.HasPrefix(text, "不详") || strings.HasPrefix(text, "未知")
 }
 
-// compareNames returns the level; bearers is how many registered persons have
-// the name, as far as it matters.
-func compareNames(a, b Name, bearers int) int8 {
+// compareNames returns the level; common is that of the same name.
+func compareNames(a, b Name, common int8) int8 {
 	switch {
 	case a.Empty() || b.Empty():
 		return Missing
 	case slices.Equal(a.plain, b.plain):
-		return commonness(bearers)
+		return common
 	case a.latin != "" || b.latin != "":
 		return compareLatin(a, b)
 	case spokenAlike(a.spelt, b.spelt, plainSound):
@@ -78,18 +77,35 @@ func compareNames(a, b Name, bearers int) int8 {
 	return NameSurname
 }
 
-func commonness(bearers int) int8 {
+// Limits of a name that is rare and one that some bear, in a register of
+// namesAmong persons: what tells is how frequent a name is, not how large the
+// register.
+const (
+	rareBearers = 2
+	someBearers = 20
+	namesAmong  = 60_000
+)
+
+// Bearers is how many of the registered persons have a name, and how many are
+// registered in all.
+type Bearers struct{ N, Among int }
+
+// scale is how many times the register is the size that the limits are meant for.
+func (b Bearers) scale() int { return max(1, b.Among/namesAmong) }
+
+// Counted is up to how many bearers need to be counted among so many persons:
+// beyond, it does not matter how many they are.
+func (b Bearers) Counted() int { return someBearers*b.scale() + 1 }
+
+func (b Bearers) commonness() int8 {
 	switch {
-	case bearers <= 2:
+	case b.N <= rareBearers*b.scale():
 		return NameSameRare
-	case bearers <= 20:
+	case b.N <= someBearers*b.scale():
 		return NameSameSome
 	}
 	return NameSameCommon
 }
-
-// MaxBearers is from when on it does not matter how many bear a name.
-const MaxBearers = 21
 
 // compareLatin compares a name in letters with a spelling, surname first or last.
 func compareLatin(a, b Name) int8 {

@@ -13,9 +13,9 @@ type Person struct {
 	Birth   string // 1965-03-12, or 1965 when only the year is known
 	ID      string // identity card number as written, also with a typing error
 	Phone   string
-	Address string // within the village
-	Region  string // village code
-	Bearers int    // how many registered persons have the name, at most MaxBearers
+	Address string  // within the village
+	Region  string  // village code
+	Bearers Bearers // of the name
 }
 
 // The fields, in the order of a pattern.
@@ -82,7 +82,7 @@ func Apart(a, b Prepared) bool { return a.valid && b.valid && a.ID != b.ID }
 // Compare returns the pattern of two persons.
 func Compare(a, b Prepared) Pattern {
 	var p Pattern
-	p[FieldName] = compareNames(a.name, b.name, max(a.Bearers, b.Bearers))
+	p[FieldName] = compareNames(a.name, b.name, max(a.Bearers.commonness(), b.Bearers.commonness()))
 	p[FieldSex] = compareSex(a.Sex, b.Sex)
 	p[FieldBirth] = compareBirth(a.Birth, b.Birth)
 	p[FieldID] = compareID(a, b)
@@ -179,18 +179,25 @@ func plainAddress(s string) string {
 	return strings.NewReplacer("第", "", "村民小组", "组", "小组", "组", "门牌", "", "，", "", ",", "", "附近", "").Replace(s)
 }
 
-// Classes of pairs.
+// Classes of pairs. Two persons come together for one reason each: those who
+// share a day of birth seldom share a name, and namesakes seldom the day. As one
+// class of strangers, in which either is frequent, both together would seem
+// frequent too.
 const (
 	Same      = "same"
 	Household = "household"
 	Stranger  = "stranger"
+	Birthmate = "birthmate"
+	Namesake  = "namesake"
 )
 
 // NewModel returns the model of Person before it has learnt.
 func NewModel() *Model {
-	return Start(Fields(), []string{Same, Household, Stranger}, map[string]map[string]float64{
+	return Start(Fields(), []string{Same, Household, Stranger, Birthmate, Namesake}, map[string]map[string]float64{
 		Same:      {"": 0.2, "name": 0.5},
 		Household: {"": 1, "name": 2, "birth": 3, "id": 4, "phone": 0.3, "place": 0.3},
-		Stranger:  {"": 2, "sex": 1, "name": 1.5, "birth": 1.2, "place": 2},
+		Stranger:  {"": 2, "sex": 1, "name": 2, "birth": 2, "place": 2},
+		Birthmate: {"": 2, "sex": 1, "name": 3, "birth": 0.01, "place": 2},
+		Namesake:  {"": 2, "sex": 1, "name": 0.7, "birth": 3, "place": 1},
 	})
 }
