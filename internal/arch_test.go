@@ -80,6 +80,7 @@ var ranks = [][]string{
 	{"chart/chartweb"},
 	{"visit/visitweb"},
 	{"disclosure/disclosureweb"},
+	{"fhirapi/auditevent"},
 	{"fhirapi"},
 	{"fhirapi/fhirbench"},
 	{"home"},

@@ -197,7 +197,7 @@ var rights = map[Right][]grant{
 	PolicyManage:   {{[]Role{SystemAdmin}, []Relation{Any}}},
 	PolicyFollow:   {{slices.Concat(bureaus, []Role{AllianceOffice, MedicalAffairs, TownshipHead, Insurer, SystemAdmin}), []Relation{Any}}},
 	JobsManage:     {{[]Role{SystemAdmin}, []Relation{Any}}},
-	AuditSearch:    {{[]Role{Auditor, PrivacyOfficer}, []Relation{Any}}},
+	AuditSearch:    {{[]Role{Auditor, PrivacyOfficer}, []Relation{Any}}, {systems, []Relation{Own}}},
 }
 
 // Rights returns all rights, sorted.

@@ -111,6 +111,9 @@ func (s *Server) readOne(ctx context.Context, tx *db.Tx, me who, q request) (res
 		return response{}, err
 	}
 	r, err := s.Store.Read(ctx, tx, key)
+	if leafMayBe(key, err) {
+		r, err = s.readLeaf(ctx, tx, me, key)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -181,6 +184,9 @@ func (s *Server) vread(ctx context.Context, tx *db.Tx, me who, q request) (respo
 		return response{}, refuse(http.StatusNotFound, "not-found", "%s 没有版本“%s”", key, q.path[3])
 	}
 	r, err := s.Store.VRead(ctx, tx, key, version)
+	if leafMayBe(key, err) && version == 1 {
+		r, err = s.readLeaf(ctx, tx, me, key)
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -281,6 +287,9 @@ func (s *Server) replace(ctx context.Context, tx *db.Tx, me who, q request, key 
 			return response{}, err
 		}
 	case errs.Is(err, errs.NotFound):
+		if err := s.notOfTheLog(ctx, tx, me, key, true); err != nil {
+			return response{}, err
+		}
 		// A client names its own resources: update as create (FHIR R4, 3.1.0.4.1).
 	default:
 		return response{}, err
@@ -426,6 +435,9 @@ func (s *Server) patch(ctx context.Context, tx *db.Tx, me who, q request) (respo
 		return response{}, err
 	}
 	old, err := s.Store.Read(ctx, tx, key)
+	if err := s.notOfTheLog(ctx, tx, me, key, false); err != nil {
+		return response{}, err
+	}
 	if err != nil {
 		return response{}, err
 	}
@@ -449,7 +461,7 @@ func (s *Server) remove(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	}
 	old, err := s.Store.Read(ctx, tx, key)
 	if errs.Is(err, errs.NotFound) {
-		return response{status: http.StatusNoContent}, nil // gone already
+		return response{status: http.StatusNoContent}, s.notOfTheLog(ctx, tx, me, key, false) // gone already
 	}
 	if err != nil {
 		return response{}, err

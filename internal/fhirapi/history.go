@@ -37,7 +37,12 @@ func (s *Server) history(ctx context.Context, tx *db.Tx, me who, q request) (res
 		return response{}, err
 	}
 	if h.ID != "" {
-		if err := s.seenHead(ctx, tx, me, record.Key{Type: h.Type, ID: h.ID}); err != nil {
+		key := record.Key{Type: h.Type, ID: h.ID}
+		err := s.seenHead(ctx, tx, me, key)
+		if leafMayBe(key, err) {
+			return s.leafHistory(ctx, tx, me, q, h)
+		}
+		if err != nil {
 			return response{}, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"yilian/internal/fhir/search"
 	"yilian/internal/fhir/spec"
+	"yilian/internal/fhirapi/auditevent"
 	"yilian/internal/record"
 )
 
@@ -52,6 +53,7 @@ type operationPart struct {
 type resourcePart struct {
 	Type              string          `json:"type"`
 	Profile           string          `json:"profile"`
+	Documentation     string          `json:"documentation,omitempty"`
 	Interaction       []code          `json:"interaction"`
 	Versioning        string          `json:"versioning"`
 	ReadHistory       bool            `json:"readHistory"`
@@ -71,6 +73,7 @@ type parameter struct {
 	Name       string `json:"name"`
 	Definition string `json:"definition"`
 	Type       string `json:"type"`
+	Note       string `json:"documentation,omitempty"`
 }
 
 var interactions = []code{{"read"}, {"vread"}, {"update"}, {"patch"}, {"delete"}, {"history-instance"}, {"history-type"}, {"create"}, {"search-type"}}
@@ -85,8 +88,15 @@ var resourceParts = sync.OnceValue(func() []resourcePart {
 			Versioning: "versioned-update", ReadHistory: true, UpdateCreate: true, ConditionalCreate: true, ConditionalRead: "full-support",
 			ConditionalUpdate: true, ConditionalDelete: "single", ReferencePolicy: []string{"literal", "logical", "local"},
 		}
+		if kind == auditevent.Type {
+			part.Documentation = logWords
+		}
 		for _, p := range search.Params(kind) {
-			part.SearchParam = append(part.SearchParam, parameter{p.Code, p.URL(), string(p.Type)})
+			one := parameter{Name: p.Code, Definition: p.URL(), Type: string(p.Type)}
+			if kind == auditevent.Type && !auditevent.Answers(p.Code) {
+				one.Note = "只检索各系统送来的 AuditEvent，不检索审计日志"
+			}
+			part.SearchParam = append(part.SearchParam, one)
 			if p.Type != spec.ReferenceParam {
 				continue
 			}

@@ -82,6 +82,13 @@ func (s *Server) search(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	if query.Count < 0 {
 		query.Count = pageSize
 	}
+	notes, part, err := s.partOfLog(q, me, query)
+	if err != nil {
+		return response{}, err
+	}
+	if part != nil {
+		return s.searchWithLog(ctx, tx, me, q, query, *part, o)
+	}
 	page, err := s.Store.Search(ctx, tx, query, o)
 	if err != nil {
 		return response{}, err
@@ -91,7 +98,7 @@ func (s *Server) search(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	if query.Total == search.TotalNone {
 		b.total = -1
 	}
-	if err := s.fill(ctx, tx, me, b, query, page, q.base, o); err != nil {
+	if err := s.fill(ctx, tx, me, b, query, page, q.base, o, notes...); err != nil {
 		return response{}, err
 	}
 	s.links(b, q, query, page.Next)
@@ -124,7 +131,7 @@ func (s *Server) understand(tx *db.Tx, kind string, q request) (search.Query, er
 }
 
 // fill adds matches, includes and notes to a bundle.
-func (s *Server) fill(ctx context.Context, tx *db.Tx, me who, b *bundle, query search.Query, page record.Page, base string, o record.Options) error {
+func (s *Server) fill(ctx context.Context, tx *db.Tx, me who, b *bundle, query search.Query, page record.Page, base string, o record.Options, notes ...issue) error {
 	view := view{summary: query.Summary, elements: query.Elements}
 	b.expect(page.List)
 	for i := range page.List {
@@ -141,7 +148,6 @@ func (s *Server) fill(ctx context.Context, tx *db.Tx, me who, b *bundle, query s
 			return err
 		}
 	}
-	var notes []issue
 	for _, x := range query.Ignored {
 		notes = append(notes, note("warning", "not-supported", "参数 %s=%s 没有起作用：%s", x.Name, x.Value, x.Reason))
 	}
