@@ -42,9 +42,11 @@ type Place struct {
 func (f Leaf) Place() Place { return Place{f.At, f.ID} }
 
 // What residents do and what the program does is nobody's act of the
-// institution. The verb is what stands behind the last dot of the action.
+// institution. The verb is what stands behind the last dot of the action. A
+// search begins with its narrowest condition: what is not to lead is hidden from
+// the planner, for the leaves of a large hospital are most of the log.
 const (
-	ownWhere = `org <> '' AND org = $1 AND self = '' AND at >= $2 AND at < $3
+	ownWhere = `self = '' AND at >= $2 AND at < $3
 		AND (CAST($4 AS TEXT) = ''
 			OR (patient <> '' AND patient IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4))
 			OR (object_id <> '' AND object_id IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4)
@@ -63,14 +65,24 @@ const (
 
 	ownPage = ` AND (at, id) < ($16, $17) ORDER BY at DESC, id DESC LIMIT $18`
 
-	ownSearch    = searchHead + ownWhere + ownPage
-	ownByPatient = searchHead + `((patient <> '' AND patient IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4))
-			OR (object_id <> '' AND object_id IN (SELECT CAST($4 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $4))) AND ` + ownWhere + ownPage
-	ownByObject = searchHead + `object_id <> '' AND object_id = $5 AND ` + ownWhere + ownPage
-	ownByID     = searchHead + `id IN ($list) AND ` + ownWhere + ownPage
+	ownAll       = `org <> '' AND org = $1 AND `
+	ownOfPatient = `((patient <> '' AND patient IN ($list)) OR (object_id <> '' AND object_id IN ($list))) AND org || '' = $1 AND `
+	ownOfObject  = `object_id <> '' AND object_id = $5 AND org || '' = $1 AND `
+	ownOfAccount = `account <> '' AND account = $9 AND org || '' = $1 AND `
+	ownOfIDs     = `id IN ($list) AND org || '' = $1 AND `
 
-	ownCount     = `SELECT count(*) FROM audit_leaf WHERE ` + ownWhere
-	ownCountByID = `SELECT count(*) FROM audit_leaf WHERE id IN ($list) AND ` + ownWhere
+	ownSearch    = searchHead + ownAll + ownWhere + ownPage
+	ownByPatient = searchHead + ownOfPatient + ownWhere + ownPage
+	ownByObject  = searchHead + ownOfObject + ownWhere + ownPage
+	ownByAccount = searchHead + ownOfAccount + ownWhere + ownPage
+	ownByID      = searchHead + ownOfIDs + ownWhere + ownPage
+
+	ownCounted        = `SELECT count(*) FROM audit_leaf WHERE `
+	ownCount          = ownCounted + ownAll + ownWhere
+	ownCountByPatient = ownCounted + ownOfPatient + ownWhere
+	ownCountByObject  = ownCounted + ownOfObject + ownWhere
+	ownCountByAccount = ownCounted + ownOfAccount + ownWhere
+	ownCountByID      = ownCounted + ownOfIDs + ownWhere
 )
 
 // Ask returns a page of what the question asks for, newest first.
@@ -85,20 +97,44 @@ func Ask(ctx context.Context, tx *db.Tx, q Question) ([]Leaf, error) {
 		query, all := db.Expand(ownByID, args, q.IDs)
 		return db.List(ctx, tx, readLeaf, query, all...)
 	case q.Patient != "":
-		return db.List(ctx, tx, readLeaf, ownByPatient, args...)
+		all, err := samePerson(ctx, tx, q.Patient)
+		if err != nil {
+			return nil, err
+		}
+		query, more := db.Expand(ownByPatient, args, all)
+		return db.List(ctx, tx, readLeaf, query, more...)
 	case q.ObjectID != "":
 		return db.List(ctx, tx, readLeaf, ownByObject, args...)
+	case q.Account != "":
+		return db.List(ctx, tx, readLeaf, ownByAccount, args...)
 	}
 	return db.List(ctx, tx, readLeaf, ownSearch, args...)
 }
 
 // Count is how many leaves the question asks for, on all pages together.
 func Count(ctx context.Context, tx *db.Tx, q Question) (int64, error) {
-	if q.IDs != nil {
+	switch {
+	case q.IDs != nil:
 		query, all := db.Expand(ownCountByID, q.args(), q.IDs)
 		return db.Count(ctx, tx, query, all...)
+	case q.Patient != "":
+		all, err := samePerson(ctx, tx, q.Patient)
+		if err != nil {
+			return 0, err
+		}
+		query, more := db.Expand(ownCountByPatient, q.args(), all)
+		return db.Count(ctx, tx, query, more...)
+	case q.ObjectID != "":
+		return db.Count(ctx, tx, ownCountByObject, q.args()...)
+	case q.Account != "":
+		return db.Count(ctx, tx, ownCountByAccount, q.args()...)
 	}
 	return db.Count(ctx, tx, ownCount, q.args()...)
+}
+
+// samePerson are all records of the person whose one record is given.
+func samePerson(ctx context.Context, tx *db.Tx, patient string) ([]string, error) {
+	return db.List(ctx, tx, db.Value[string], `SELECT CAST($1 AS TEXT) UNION ALL SELECT other FROM same_person WHERE patient = $1`, patient)
 }
 
 // args are those of ownWhere.

@@ -74,6 +74,9 @@ func TestAnInstitutionAsksForItsOwn(t *testing.T) {
 			{Question{Patient: "p-2"}, "b"},
 			{Question{IDs: []string{"a", "c", "d", "x"}}, "a"},
 			{Question{ObjectID: "o-1"}, "g f"},
+			{Question{Account: "acc-1"}, "g f b a"},
+			{Question{Account: "acc-1", Patient: "p-1", IDs: []string{"b", "f"}}, "b"},
+			{Question{Account: "acc-2"}, ""},
 			{Question{Object: "Patient", Alias: "patient", ObjectID: "p-2"}, "b"},
 			{Question{Verbs: []string{"read"}}, "g a"},
 			{Question{Verbs: []string{"void_exception", "link"}}, "f b"},
@@ -98,6 +101,53 @@ func TestAnInstitutionAsksForItsOwn(t *testing.T) {
 		}
 		if got := strings.Join(all, " "); got != "g f b a" {
 			t.Errorf("pages show %s", got)
+		}
+	})
+}
+
+// TestAQuestionBeginsWithItsNarrowestCondition: what names a person, a thing, an
+// account or leaves does not walk the log of the institution.
+func TestAQuestionBeginsWithItsNarrowestCondition(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		if d.Engine() != db.SQLite {
+			return // PostgreSQL plans by what the table holds
+		}
+		args := append(Question{Org: "o"}.args(), 1, "", 50)
+		two := []string{"a", "b"}
+		byPatient, ofPatient := db.Expand(ownByPatient, args, two)
+		byID, ofIDs := db.Expand(ownByID, args, two)
+		for _, c := range []struct {
+			query string
+			args  []any
+			want  []string
+		}{
+			{ownSearch, args, []string{"audit_leaf_org"}},
+			{byPatient, ofPatient, []string{"audit_leaf_patient", "audit_leaf_object"}},
+			{ownByObject, args, []string{"audit_leaf_object"}},
+			{ownByAccount, args, []string{"audit_leaf_account"}},
+			{byID, ofIDs, []string{"sqlite_autoindex_audit_leaf_1"}},
+		} {
+			if err := d.View(ctx, func(tx *db.Tx) error {
+				steps, err := db.List(ctx, tx, func(scan db.Scan) (step string, err error) {
+					var id, parent, unused int64
+					return step, scan(&id, &parent, &unused, &step)
+				}, `EXPLAIN QUERY PLAN `+c.query, c.args...)
+				var used []string
+				for _, s := range steps {
+					if _, index, ok := strings.Cut(s, "SEARCH audit_leaf USING INDEX "); ok {
+						used = append(used, strings.Fields(index)[0])
+					}
+					if strings.HasPrefix(s, "SCAN audit_leaf") {
+						t.Errorf("%s", s)
+					}
+				}
+				if got, want := strings.Join(used, " "), strings.Join(c.want, " "); got != want {
+					t.Errorf("uses %q, want %q: %q", got, want, steps)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

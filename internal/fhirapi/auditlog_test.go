@@ -406,7 +406,9 @@ func TestBothKindsArePagedTogether(t *testing.T) {
 					w.call("PUT", "/fhir/AuditEvent/new-s-"+n, sent("new-s-"+n, "2025-05-03T07:30:00+08:00")).is(201)
 				}
 			}
-			got = slices.DeleteFunc(got, func(id string) bool { return strings.HasPrefix(id, "new-") && !strings.HasSuffix(id, fmt.Sprintf("-%d-0", count)) })
+			got = slices.DeleteFunc(got, func(id string) bool {
+				return strings.HasPrefix(id, "new-") && !strings.HasSuffix(id, fmt.Sprintf("-%d-0", count))
+			})
 			if s := strings.Join(got, " "); s != want {
 				t.Errorf("_count=%d:\n got %s\nwant %s", count, s, want)
 			}
@@ -423,7 +425,9 @@ func TestBothKindsArePagedTogether(t *testing.T) {
 func TestOtherWaysToAskTheLog(t *testing.T) {
 	each(t, func(w *world) {
 		audited(w)
-		form := func(path, body string) answer { return w.call("POST", path, body, "Content-Type", "application/x-www-form-urlencoded") }
+		form := func(path, body string) answer {
+			return w.call("POST", path, body, "Content-Type", "application/x-www-form-urlencoded")
+		}
 		if got := form("/fhir/AuditEvent/_search", inMay+"&patient=p2").is(200).hours(); got != "7 6 2" {
 			t.Errorf("_search finds %s", got)
 		}

@@ -128,10 +128,9 @@ func (a *Asked) date(c search.Clause) bool {
 		for _, all := range d.Bounds() {
 			s := span{search.MinTime, search.MaxTime}
 			for _, b := range all {
-				switch {
-				case b.Op == "<" || b.Op == "<=":
+				if b.Op == "<" || b.Op == "<=" {
 					s.to = min(s.to, b.Value)
-				default:
+				} else {
 					s.from = max(s.from, b.Value)
 				}
 			}
