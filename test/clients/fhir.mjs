@@ -58,6 +58,16 @@ async function suite(name, number, c) {
 
   const pages = await c.pages('Observation', { patient: patient.id, code, _count: '2', _sort: 'date' });
   assert.deepEqual(pages.map(p => p.length), [2, 2, 2], name + ': pages');
+
+  const sent = await c.create({
+    resourceType: 'AuditEvent', type: { system: 'http://terminology.hl7.org/CodeSystem/audit-event-type', code: 'rest' }, recorded: new Date().toISOString(), outcome: '0',
+    agent: [{ name, requestor: true }], source: { observer: { display: name } }, entity: [{ what: { reference: 'Patient/' + patient.id } }],
+  });
+  const looks = (await c.pages('AuditEvent', { patient: patient.id, _count: '3', _sort: '-date' })).flat();
+  assert.equal(new Set(looks).size, looks.length, name + ': pages of the audit log');
+  assert.ok(looks.length > 10 && looks.includes(sent.id), name + ': audit log and received AuditEvents together');
+  const look = await c.read('AuditEvent', looks.filter(id => id !== sent.id).at(-1));
+  assert.equal(look.agent[0].requestor, true, name + ': a leaf of the audit log');
   assert.equal(new Set(pages.flat()).size, 6, name + ': no resource on two pages');
   assert.deepEqual(pages.flat().slice(0, 5), made, name + ': order over the pages');
 
