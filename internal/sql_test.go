@@ -23,7 +23,7 @@ type statement struct{ where, text string }
 
 // queryArg says which argument of a call of package db, or of a method of
 // db.Tx, is the query.
-var queryArg = map[string]int{"db.Get": 4, "db.List": 3, "db.Count": 2, "db.Expand": 0, ".Exec": 1, ".InsertAll": 1}
+var queryArg = map[string]int{"db.Get": 4, "db.List": 3, "db.Count": 2, "db.Expand": 0, ".Exec": 1, ".InsertAll": 1, ".Later": 0}
 
 // TestEveryStatementPreparesOnBothEngines collects the constant statements
 // from the source and prepares each on SQLite and on PostgreSQL. A query that

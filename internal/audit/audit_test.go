@@ -283,7 +283,7 @@ func TestManyLeavesAreSealedInBatches(t *testing.T) {
 			leaves[i] = act(i).complete()
 			leaves[i].At = dbtest.Clock
 		}
-		if err := d.Tx(ctx, func(tx *db.Tx) error { return insert(ctx, tx, leaves) }); err != nil {
+		if err := d.Tx(ctx, func(tx *db.Tx) error { return insert(tx, leaves) }); err != nil {
 			t.Fatal(err)
 		}
 		if r := verify(t, l); r.Unsealed != n || r.Sealed != 0 || r.Broken != "" {

@@ -46,7 +46,7 @@ func BenchmarkSealAndVerify(b *testing.B) {
 						leaves[i] = act(i).complete()
 						leaves[i].At = dbtest.Clock
 					}
-					if err := d.Tx(ctx, func(tx *db.Tx) error { return insert(ctx, tx, leaves) }); err != nil {
+					if err := d.Tx(ctx, func(tx *db.Tx) error { return insert(tx, leaves) }); err != nil {
 						b.Fatal(err)
 					}
 				}

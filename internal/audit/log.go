@@ -44,7 +44,7 @@ func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) error {
 		tx.Await(func() error { return e.wait(ctx) })
 		return nil
 	}
-	return insert(ctx, tx, []Leaf{leaf.complete()})
+	return insert(tx, []Leaf{leaf.complete()})
 }
 
 // AppendNow records leaf outside any transaction and returns once it is
@@ -118,5 +118,5 @@ func (l *Log) commit(ctx context.Context, group []*entry) error {
 	for i, e := range group {
 		leaves[i] = e.leaf
 	}
-	return l.d.Tx(ctx, func(tx *db.Tx) error { return insert(ctx, tx, leaves) })
+	return l.d.Tx(ctx, func(tx *db.Tx) error { return insert(tx, leaves) })
 }

@@ -97,7 +97,7 @@ const insertLeaf = `INSERT INTO audit_leaf (id, at, account, person, name, role,
 const insertPending = `INSERT INTO audit_pending (leaf_id) VALUES ($1)`
 
 // insert stores leaves and queues them for the sealer.
-func insert(ctx context.Context, tx *db.Tx, leaves []Leaf) error {
+func insert(tx *db.Tx, leaves []Leaf) error {
 	args, ids := make([]any, 0, 15*len(leaves)), make([]any, 0, len(leaves))
 	for _, leaf := range leaves {
 		r, err := leaf.row()
@@ -108,10 +108,10 @@ func insert(ctx context.Context, tx *db.Tx, leaves []Leaf) error {
 			r.action, r.object, r.objectID, r.patient, r.outcome, r.more)
 		ids = append(ids, r.id)
 	}
-	if err := tx.InsertAll(ctx, insertLeaf, args); err != nil {
+	if err := tx.Later(insertLeaf, args); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
-	if err := tx.InsertAll(ctx, insertPending, ids); err != nil {
+	if err := tx.Later(insertPending, ids); err != nil {
 		return fmt.Errorf("insert audit leaf: %w", err)
 	}
 	return nil

@@ -168,6 +168,9 @@ func (d *DB) once(ctx context.Context, fn func(*Tx) error) (ends []func(), err e
 	if err == nil {
 		err = tx.Settle(ctx)
 	}
+	if err == nil {
+		err = tx.insertWaiting(ctx)
+	}
 	if err != nil {
 		if rerr := raw.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
 			return tx.ends, errors.Join(err, rerr)

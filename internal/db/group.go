@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -71,7 +72,9 @@ func (d *DB) commitGroups() {
 }
 
 // commitGroup runs the parts in one transaction. When the commit itself fails,
-// nobody's part is in the database, and all are told.
+// nobody's part is in the database, and all are told. When it is rows that
+// waited (Tx.Later) that are refused, nobody knows whose they are: each part is
+// run again by itself.
 func (d *DB) commitGroup(group []*part) {
 	ctx := context.Background()
 	err := d.Tx(ctx, func(tx *Tx) error {
@@ -88,7 +91,12 @@ func (d *DB) commitGroup(group []*part) {
 		group[0].err = firstError(group[0].err, err)
 		return
 	}
-	for _, p := range group {
+	for i, p := range group {
+		if errors.Is(err, errLater) {
+			p.err = nil
+			d.commitGroup(group[i : i+1])
+			continue
+		}
 		p.err = firstError(p.err, err)
 	}
 }

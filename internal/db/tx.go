@@ -27,6 +27,7 @@ type Tx struct {
 	after    []func() // on success
 	ends     []func() // either way
 	waits    []func() error
+	laters   []*later
 	touched  []Thing
 	listener func(ctx context.Context, tx *Tx, things []Thing) error
 }
@@ -63,6 +64,9 @@ func (tx *Tx) Await(f func() error) { tx.waits = append(tx.waits, f) }
 
 // Exec runs a statement and returns how many rows it changed.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := tx.ready(ctx, query); err != nil {
+		return 0, err
+	}
 	res, err := tx.raw.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, explain(err)
@@ -75,9 +79,12 @@ type Scan func(dest ...any) error
 
 // Get reads one row; a missing row is errs.NotFound saying 没有找到<what>.
 func Get[T any](ctx context.Context, tx *Tx, what string, read func(Scan) (T, error), query string, args ...any) (T, error) {
+	var zero T
+	if err := tx.ready(ctx, query); err != nil {
+		return zero, err
+	}
 	v, err := read(tx.raw.QueryRowContext(ctx, query, args...).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		var zero T
 		return zero, errs.Because(err, errs.NotFound, "没有找到%s", what)
 	}
 	return v, explain(err)
@@ -85,6 +92,9 @@ func Get[T any](ctx context.Context, tx *Tx, what string, read func(Scan) (T, er
 
 // List reads all rows.
 func List[T any](ctx context.Context, tx *Tx, read func(Scan) (T, error), query string, args ...any) ([]T, error) {
+	if err := tx.ready(ctx, query); err != nil {
+		return nil, err
+	}
 	rows, err := tx.raw.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, explain(err)
@@ -194,11 +204,12 @@ func (tx *Tx) Savepoint(ctx context.Context, fn func() error) error {
 	if _, err := tx.Exec(ctx, `SAVEPOINT sp`); err != nil {
 		return err
 	}
-	queued, touched := len(tx.after), tx.touched
+	queued, touched, marks := len(tx.after), tx.touched, tx.marks()
 	tx.touched = nil // settled inside is undone with it
 	err := fn()
 	if err != nil {
 		tx.after, tx.touched = tx.after[:queued], touched
+		tx.unwind(marks)
 		if _, rerr := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT sp`); rerr != nil {
 			return errors.Join(err, rerr)
 		}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -85,7 +86,7 @@ const (
 )
 
 // insert writes the rows of resource n.
-func (x index) insert(ctx context.Context, tx *db.Tx, n int64) error {
+func (x index) insert(tx *db.Tx, n int64) error {
 	pt := int64(0)
 	if x.bound {
 		pt = number(x.patient)
@@ -98,16 +99,7 @@ func (x index) insert(ctx context.Context, tx *db.Tx, n int64) error {
 	place(x.texts, 5)
 	place(x.dates, 5)
 	place(x.numbers, 7)
-	if err := tx.InsertAll(ctx, insertText, x.texts); err != nil {
-		return fmt.Errorf("insert search values: %w", err)
-	}
-	if err := tx.InsertAll(ctx, insertDate, x.dates); err != nil {
-		return fmt.Errorf("insert search values: %w", err)
-	}
-	if err := tx.InsertAll(ctx, insertNumber, x.numbers); err != nil {
-		return fmt.Errorf("insert search values: %w", err)
-	}
-	return nil
+	return errors.Join(tx.Later(insertText, x.texts), tx.Later(insertDate, x.dates), tx.Later(insertNumber, x.numbers))
 }
 
 func dropIndex(ctx context.Context, tx *db.Tx, n int64) error {

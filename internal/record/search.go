@@ -383,5 +383,5 @@ func (s *Store) reindex(ctx context.Context, tx *db.Tx, r *Resource, given strin
 			return fmt.Errorf("reindex %s: %w", r.Key, err)
 		}
 	}
-	return idx.insert(ctx, tx, r.n)
+	return idx.insert(tx, r.n)
 }

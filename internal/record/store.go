@@ -153,7 +153,7 @@ func bodyContext(n, version int64) string {
 	return string(strconv.AppendInt(append(b, '/'), version, 10))
 }
 
-func (s *Store) insertVersion(ctx context.Context, tx *db.Tx, r Resource) error {
+func (s *Store) insertVersion(tx *db.Tx, r Resource) error {
 	var box []byte
 	if r.Body != nil {
 		var err error
@@ -161,15 +161,12 @@ func (s *Store) insertVersion(ctx context.Context, tx *db.Tx, r Resource) error 
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, `
-		INSERT INTO record_version (n, version, type, id, at, method, source, client, owner, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		r.n, r.Version, r.Type, r.ID, db.At(r.At), r.Method, r.Source.Org, r.Source.Client, r.Owner, box)
-	if err != nil {
-		return fmt.Errorf("insert version of %s: %w", r.Key, err)
-	}
-	return nil
+	return tx.Later(insertVersion, []any{r.n, r.Version, r.Type, r.ID, db.At(r.At), r.Method, r.Source.Org, r.Source.Client, r.Owner, box})
 }
+
+const insertVersion = `
+	INSERT INTO record_version (n, version, type, id, at, method, source, client, owner, body)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
 // insertHead stores the head of a new resource; ok is false when it exists.
 func insertHead(ctx context.Context, tx *db.Tx, r Resource) (ok bool, err error) {

@@ -97,10 +97,10 @@ func (s *Store) first(ctx context.Context, tx *db.Tx, r Resource, doc document, 
 	if !ok {
 		return Resource{}, false, errs.Because(&Stale{r.Key, 0}, errs.Conflict, "%s 刚刚由别人建立，请读取后再写", r.Key)
 	}
-	if err := s.insertVersion(ctx, tx, r); err != nil {
+	if err := s.insertVersion(tx, r); err != nil {
 		return Resource{}, false, err
 	}
-	if err := idx.insert(ctx, tx, r.n); err != nil {
+	if err := idx.insert(tx, r.n); err != nil {
 		return Resource{}, false, err
 	}
 	return r, true, s.changed(ctx, tx, r)
@@ -134,7 +134,7 @@ func (s *Store) next(ctx context.Context, tx *db.Tx, r Resource, d Draft, old Re
 	if err := s.replace(ctx, tx, r); err != nil {
 		return Resource{}, false, err
 	}
-	if err := idx.insert(ctx, tx, r.n); err != nil {
+	if err := idx.insert(tx, r.n); err != nil {
 		return Resource{}, false, err
 	}
 	return r, old.Deleted, s.changed(ctx, tx, r)
@@ -145,7 +145,7 @@ func (s *Store) replace(ctx context.Context, tx *db.Tx, r Resource) error {
 	if err := moveHead(ctx, tx, r); err != nil {
 		return err
 	}
-	if err := s.insertVersion(ctx, tx, r); err != nil {
+	if err := s.insertVersion(tx, r); err != nil {
 		return err
 	}
 	return dropIndex(ctx, tx, r.n)
