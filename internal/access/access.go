@@ -179,7 +179,27 @@ const grounds = `
 	SELECT 'break', b.id FROM same_person s CROSS JOIN care_break b
 	WHERE s.patient = $1 AND b.patient = s.other AND b.account = $4 AND b.at <= $3 AND b.until > $3`
 
+// decision is what decide has found, for the rest of a transaction: a bundle
+// asks about one patient a hundred times. Every use leaves its own leaf.
+type decision struct {
+	grant Grant
+	ok    bool
+}
+
+type decisionKey struct{ account, org, role, self, patient string }
+
+// restsOn are the tables that a decision rests on, by a part of their names.
+var restsOn = []string{"care_", "same_person"}
+
 func decide(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant, bool, error) {
+	d, err := db.Memo(tx, restsOn, decisionKey{actor.Account, actor.Org, actor.Role, actor.Patient, patient}, func() (decision, error) {
+		g, ok, err := decideNow(ctx, tx, actor, patient)
+		return decision{g, ok}, err
+	})
+	return d.grant, d.ok, err
+}
+
+func decideNow(ctx context.Context, tx *db.Tx, actor Actor, patient string) (Grant, bool, error) {
 	role := Role(actor.Role)
 	if actor.Role == audit.ProgramRole {
 		return Grant{Basis: BasisProgram, Direct: true}, true, nil

@@ -28,6 +28,7 @@ type Tx struct {
 	ends     []func() // either way
 	waits    []func() error
 	laters   []*later
+	memos    []*memo
 	touched  []Thing
 	listener func(ctx context.Context, tx *Tx, things []Thing) error
 }
@@ -67,6 +68,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if err := tx.ready(ctx, query); err != nil {
 		return 0, err
 	}
+	tx.Forget(query)
 	res, err := tx.raw.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, explain(err)
@@ -210,6 +212,7 @@ func (tx *Tx) Savepoint(ctx context.Context, fn func() error) error {
 	if err != nil {
 		tx.after, tx.touched = tx.after[:queued], touched
 		tx.unwind(marks)
+		tx.memos = nil
 		if _, rerr := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT sp`); rerr != nil {
 			return errors.Join(err, rerr)
 		}

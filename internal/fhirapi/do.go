@@ -221,7 +221,7 @@ func (s *Server) create(ctx context.Context, tx *db.Tx, me who, q request) (resp
 	if _, err := body(kind, "", q.body); err != nil {
 		return response{}, err
 	}
-	d := record.Draft{Body: q.body, ID: q.id, Source: me.source(), New: true}
+	d := record.Draft{Body: q.body, ID: q.id, Source: me.source(), New: true, Fresh: q.id != ""}
 	w := Write{Actor: me.actor, Key: record.Key{Type: kind, ID: q.id}, Draft: d}
 	return s.store(ctx, tx, me, q, w, "record.create")
 }
@@ -333,6 +333,7 @@ func (s *Server) store(ctx context.Context, tx *db.Tx, me who, q request, w Writ
 		if d, err = owner.Write(ctx, tx, w); err != nil {
 			return response{}, err
 		}
+		d.Fresh = d.Fresh && d.ID == w.Draft.ID
 		if d.Body == nil {
 			return s.carriedOut(ctx, tx, me, q, record.Key{Type: w.Key.Type, ID: d.ID}, action)
 		}

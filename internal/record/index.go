@@ -364,12 +364,24 @@ func (s *Store) patientsOf(ctx context.Context, tx *db.Tx, list []search.Value) 
 // patientFor is whom a Patient instance stands for; an instance that nobody has
 // stored stands for its own id.
 func patientFor(ctx context.Context, tx *db.Tx, id string) (string, error) {
-	h, err := headOf(ctx, tx, Key{"Patient", id})
-	if err != nil && !notFound(err) {
-		return "", err
+	return db.Memo(tx, patientHeads, id, func() (string, error) {
+		h, err := headOf(ctx, tx, Key{"Patient", id})
+		if err != nil && !notFound(err) {
+			return "", err
+		}
+		if h.Patient != "" {
+			return h.Patient, nil
+		}
+		return id, nil
+	})
+}
+
+// patientHeads is what patientFor rests on: who writes the head of a Patient
+// has it forgotten.
+var patientHeads = []string{"heads of Patient"}
+
+func (r Resource) forget(tx *db.Tx) {
+	if r.Type == "Patient" {
+		tx.Forget(patientHeads[0])
 	}
-	if h.Patient != "" {
-		return h.Patient, nil
-	}
-	return id, nil
 }

@@ -73,6 +73,9 @@ type Draft struct {
 	If int64
 	// New refuses to write over an existing resource.
 	New bool
+	// Fresh says that ID was made for this resource by db.NewID and told to
+	// nobody: that it is free need not be looked up.
+	Fresh bool
 }
 
 // Gone is the cause of a NotFound: the resource existed.

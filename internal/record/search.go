@@ -335,6 +335,7 @@ func (s *Store) Attach(ctx context.Context, tx *db.Tx, instance, patient string)
 	if err != nil {
 		return 0, err
 	}
+	h.forget(tx)
 	if _, err := tx.Exec(ctx, `UPDATE record_resource SET patient = $2 WHERE n = $1`, h.n, patient); err != nil {
 		return 0, fmt.Errorf("attach %s: %w", h.Key, err)
 	}
@@ -379,6 +380,7 @@ func (s *Store) reindex(ctx context.Context, tx *db.Tx, r *Resource, given strin
 		return err
 	}
 	if idx.patient != r.Patient {
+		r.forget(tx)
 		if _, err := tx.Exec(ctx, `UPDATE record_resource SET patient = $2 WHERE n = $1`, r.n, idx.patient); err != nil {
 			return fmt.Errorf("reindex %s: %w", r.Key, err)
 		}

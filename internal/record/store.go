@@ -168,12 +168,19 @@ const insertVersion = `
 	INSERT INTO record_version (n, version, type, id, at, method, source, client, owner, body)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
-// insertHead stores the head of a new resource; ok is false when it exists.
-func insertHead(ctx context.Context, tx *db.Tx, r Resource) (ok bool, err error) {
-	n, err := tx.Exec(ctx, `
-		INSERT INTO record_resource (n, type, id, version, updated_at, deleted, patient, source, client, owner, class, ever)
-		VALUES ($1, $2, $3, $4, $5, FALSE, $6, $7, $8, $9, $10, $10) ON CONFLICT (type, id) DO NOTHING`,
-		r.n, r.Type, r.ID, r.Version, db.At(r.At), r.Patient, r.Source.Org, r.Source.Client, r.Owner, r.class)
+const insertNew = `
+	INSERT INTO record_resource (n, type, id, version, updated_at, deleted, patient, source, client, owner, class, ever)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+
+// insertHead stores the head of a new resource; ok is false when it exists. The
+// head of one whose id nobody else can have waits until somebody reads heads.
+func insertHead(ctx context.Context, tx *db.Tx, r Resource, fresh bool) (ok bool, err error) {
+	r.forget(tx)
+	row := []any{r.n, r.Type, r.ID, r.Version, db.At(r.At), false, r.Patient, r.Source.Org, r.Source.Client, r.Owner, r.class, r.class}
+	if fresh {
+		return true, tx.Later(insertNew, row)
+	}
+	n, err := tx.Exec(ctx, insertNew+` ON CONFLICT (type, id) DO NOTHING`, row...)
 	if err != nil {
 		return false, fmt.Errorf("insert %s: %w", r.Key, err)
 	}
@@ -182,6 +189,7 @@ func insertHead(ctx context.Context, tx *db.Tx, r Resource) (ok bool, err error)
 
 // moveHead replaces the head of version r.Version-1; who comes second is told.
 func moveHead(ctx context.Context, tx *db.Tx, r Resource) error {
+	r.forget(tx)
 	var withdrawn db.Time
 	if r.Withdrawn {
 		withdrawn = db.At(r.At)

@@ -61,15 +61,15 @@ func (s *Store) put(ctx context.Context, tx *db.Tx, d Draft) (Resource, bool, er
 	}
 	r.class = classOf(rules, doc.Root())
 	r.ever = r.class
-	if d.ID == "" && d.New { // nobody else can know the id yet
-		return s.first(ctx, tx, r, doc, idx)
+	if d.New && (d.ID == "" || d.Fresh) { // nobody else can know the id yet
+		return s.first(ctx, tx, r, doc, idx, true)
 	}
 	old, err := s.current(ctx, tx, r.Key)
 	if errs.Is(err, errs.NotFound) {
 		if d.If > 0 {
 			return Resource{}, false, stale(r.Key, 0)
 		}
-		return s.first(ctx, tx, r, doc, idx)
+		return s.first(ctx, tx, r, doc, idx, false)
 	}
 	if err != nil {
 		return Resource{}, false, err
@@ -80,8 +80,8 @@ func (s *Store) put(ctx context.Context, tx *db.Tx, d Draft) (Resource, bool, er
 	return s.next(ctx, tx, r, d, old, doc, idx)
 }
 
-// first writes version 1.
-func (s *Store) first(ctx context.Context, tx *db.Tx, r Resource, doc document, idx index) (Resource, bool, error) {
+// first writes version 1. fresh says that nobody else can have the id.
+func (s *Store) first(ctx context.Context, tx *db.Tx, r Resource, doc document, idx index, fresh bool) (Resource, bool, error) {
 	r.Version, r.n = 1, newNumber(tx.Now)
 	if r.Method != Created && r.Owner == "" {
 		r.Method = Updated
@@ -90,7 +90,7 @@ func (s *Store) first(ctx context.Context, tx *db.Tx, r Resource, doc document, 
 	if r.Body, err = doc.stamped(r.ID, r.Version, r.At); err != nil {
 		return Resource{}, false, err
 	}
-	ok, err := insertHead(ctx, tx, r)
+	ok, err := insertHead(ctx, tx, r, fresh)
 	if err != nil {
 		return Resource{}, false, err
 	}

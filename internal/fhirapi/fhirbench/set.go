@@ -163,11 +163,12 @@ func kinds() []kind {
 		{"事务 Bundle（100 个资源）", bundleSize, budget{3000, 3000, 0}, func(s set, d draw) (string, string, string) {
 			var w strings.Builder
 			w.WriteString(`{"resourceType":"Bundle","type":"transaction","entry":[`)
+			of := d.IntN(s.patients) // a bundle is what a visit has brought
 			for i := range bundleSize {
 				if i > 0 {
 					w.WriteByte(',')
 				}
-				w.WriteString(`{"resource":` + result("", d.IntN(s.patients), i, d.Float64()*20) + `,"request":{"method":"POST","url":"Observation"}}`)
+				w.WriteString(`{"resource":` + result("", of, i, d.Float64()*20) + `,"request":{"method":"POST","url":"Observation"}}`)
 			}
 			w.WriteString(`]}`)
 			return "POST", "", w.String()
