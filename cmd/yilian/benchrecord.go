@@ -23,6 +23,7 @@ func benchRecord(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	serverMemory()
 	if n < 1 || seconds < 1 {
 		return errs.E(errs.Invalid, "--n 和 --seconds 至少 1")
 	}

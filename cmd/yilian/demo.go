@@ -24,6 +24,7 @@ func demo(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	serverMemory()
 	if !slices.Contains(simulate.Regions(), place) {
 		return errs.E(errs.Invalid, "yilian demo：没有地区 %s，--region 可选 %s", place, strings.Join(simulate.Regions(), "、"))
 	}

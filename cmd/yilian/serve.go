@@ -42,6 +42,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	serverMemory()
 	a, err := app.Open(ctx, cfg)
 	if err != nil {
 		return err

@@ -75,8 +75,12 @@ const maxConns = 12
 
 func (d *DB) openPostgres() error {
 	pools := [2]*sql.DB{}
-	for i := range pools {
-		pool, err := sql.Open("pgx", d.target)
+	readOnly, err := readOnly(d.target)
+	if err != nil {
+		return err
+	}
+	for i, target := range []string{d.target, readOnly} {
+		pool, err := sql.Open("pgx", target)
 		if err != nil {
 			return err
 		}
@@ -87,6 +91,18 @@ func (d *DB) openPostgres() error {
 	}
 	d.write, d.read = pools[0], pools[1]
 	return nil
+}
+
+// readOnly is the address of a database whose connections write nothing.
+func readOnly(target string) (string, error) {
+	u, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("default_transaction_read_only", "on")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 func (d *DB) openSQLite() error {
@@ -216,7 +232,27 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 		return explain(err)
 	}
 	tx := &Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}
-	err = tx.view(fn)
+	return tx.look(fn, raw.Rollback) // nothing was written
+}
+
+// Glance is View for who reads one thing by a few statements: on PostgreSQL
+// each sees what is committed when it begins, so that the round trips of a
+// transaction are saved, which cost as much as the reading.
+func (d *DB) Glance(ctx context.Context, fn func(*Tx) error) error {
+	if d.engine != Postgres {
+		return d.View(ctx, fn)
+	}
+	raw, err := d.read.Conn(ctx)
+	if err != nil {
+		return explain(fmt.Errorf("connect: %w", err))
+	}
+	tx := &Tx{Now: d.now(), ReadOnly: true, raw: raw, engine: d.engine}
+	return tx.look(fn, raw.Close)
+}
+
+// look runs fn, gives the connection back and waits for what fn awaits.
+func (tx *Tx) look(fn func(*Tx) error, end func() error) error {
+	err := tx.view(fn, end)
 	for _, f := range tx.waits {
 		err = firstError(err, f())
 	}
@@ -224,9 +260,9 @@ func (d *DB) View(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // view runs fn and gives the snapshot back.
-func (tx *Tx) view(fn func(*Tx) error) error {
+func (tx *Tx) view(fn func(*Tx) error, end func() error) error {
 	defer func() {
-		_ = tx.raw.Rollback() // nothing was written
+		_ = end() // the answer stands
 		for _, f := range tx.ends {
 			f()
 		}

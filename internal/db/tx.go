@@ -22,7 +22,7 @@ type Tx struct {
 	Now      time.Time // UTC, whole milliseconds
 	ReadOnly bool      // a View: writes are refused by the engine
 
-	raw      *sql.Tx
+	raw      querier
 	engine   Engine
 	after    []func() // on success
 	ends     []func() // either way
@@ -31,6 +31,14 @@ type Tx struct {
 	memos    []*memo
 	touched  []Thing
 	listener func(ctx context.Context, tx *Tx, things []Thing) error
+}
+
+// querier is what statements are asked of: a transaction or a connection.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
 }
 
 // Thing names a thing that a module keeps, for who follows what is written.

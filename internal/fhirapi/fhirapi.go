@@ -289,10 +289,11 @@ func (s *Server) leave(client string) {
 // writes grouped with those of others.
 func (s *Server) once(ctx context.Context, me who, q request) (resp response, err error) {
 	if q.reads() {
+		look := s.DB.View
 		if q.one() { // a few rows: to watch for the client's leaving costs more than they
-			ctx = context.WithoutCancel(ctx)
+			ctx, look = context.WithoutCancel(ctx), s.DB.Glance
 		}
-		err = s.DB.View(ctx, func(tx *db.Tx) (err error) {
+		err = look(ctx, func(tx *db.Tx) (err error) {
 			resp, err = s.do(ctx, tx, me, q)
 			return err
 		})

@@ -66,7 +66,8 @@ type Report struct {
 	Measures  []Measure
 }
 
-// budget is what docs/design.md, section 6, asks for of 8 clients.
+// budget is what docs/design.md, section 6, asks for: a rate of 8 clients, and
+// the time of an answer for one.
 type budget struct {
 	sqlite, postgres float64
 	p95              time.Duration
@@ -81,6 +82,7 @@ type bench struct {
 	http  *http.Client
 	url   string
 	token string
+	since time.Time // of the token
 	set   set
 	o     Options
 }
@@ -113,10 +115,13 @@ func Bench(ctx context.Context, d *db.DB, keys *crypto.Keyring, o Options) (Repo
 				return r, err
 			}
 			if n == 8 {
-				m.Want, m.WantP95 = k.budget.sqlite, k.budget.p95
+				m.Want = k.budget.sqlite
 				if d.Engine() == db.Postgres {
 					m.Want = k.budget.postgres
 				}
+			}
+			if n == 1 {
+				m.WantP95 = k.budget.p95
 			}
 			r.Measures = append(r.Measures, m)
 		}
@@ -152,8 +157,11 @@ const (
 	org      = "bench"
 )
 
-// sign gets a fresh token: they end after five minutes.
+// sign gets a token, and a fresh one before it ends.
 func (b *bench) sign(ctx context.Context) error {
+	if time.Since(b.since) < account.TokenLife/2 {
+		return nil
+	}
 	me := audit.Program("bench")
 	secret, err := b.acc.CreateClient(ctx, me, account.Client{ID: clientID, Name: "bench", Org: org, Scopes: "system/*.cruds"})
 	if err != nil {
@@ -163,7 +171,7 @@ func (b *bench) sign(ctx context.Context) error {
 		time.Sleep(3 * time.Second) // until the process has forgotten the old one
 	}
 	t, err := b.acc.SecretToken(ctx, clientID, secret, "")
-	b.token = t.Text
+	b.token, b.since = t.Text, time.Now()
 	return err
 }
 
@@ -249,7 +257,7 @@ func (r Report) Print(w io.Writer) error {
 		if m.Want > 0 || m.WantP95 > 0 {
 			want, verdict = fmt.Sprintf("%.0f", m.Want), "未达到"
 			if m.WantP95 > 0 {
-				want += fmt.Sprintf("，p95 ≤ %s", m.WantP95)
+				want = fmt.Sprintf("p95 ≤ %s", m.WantP95)
 			}
 			if m.Met() {
 				verdict = "达到"
