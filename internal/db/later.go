@@ -40,6 +40,7 @@ func (tx *Tx) Later(query string, args []any) error {
 		return fmt.Errorf("insert later: %d values do not fill rows of %q", len(args), query)
 	}
 	l.args = append(l.args, args...)
+	tx.Forget(query)
 	return nil
 }
 
