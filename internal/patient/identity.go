@@ -233,10 +233,11 @@ func (s *Service) HolderOf(ctx context.Context, tx *db.Tx, idType, number string
 
 // EnterTx enters one person whose statement the master index has checked.
 func (s *Service) EnterTx(ctx context.Context, tx *db.Tx, actor audit.Actor, e Entry) (string, error) {
-	if e.ID == "" {
-		e.ID = db.NewID()
+	b, err := s.prepare(tx.Now, actor, []Entry{e})
+	if err != nil {
+		return "", err
 	}
-	return e.ID, s.importBatch(ctx, tx, actor, []Entry{e})
+	return b.entries[0].ID, s.importBatch(ctx, tx, actor, b)
 }
 
 // SetResident makes head the surviving record of the members; head itself and

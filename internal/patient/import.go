@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/audit"
@@ -44,66 +45,108 @@ const chunk = 10000
 
 // Import loads many persons in transactions of some thousands, with one audit
 // leaf each, and returns how many. It checks no duplicates beyond the unique
-// identity number; a failing chunk leaves the chunks before it.
+// identity number; a failing chunk leaves the chunks before it. While one chunk
+// is written, the next is sealed and spelt.
 func (s *Service) Import(ctx context.Context, actor access.Actor, entries iter.Seq[Entry]) (int, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	batches := make(chan batch, 1)
+	var failed error
+	go func() {
+		defer close(batches)
+		failed = s.prepareAll(ctx, actor, entries, batches)
+	}()
 	total := 0
-	batch := make([]Entry, 0, chunk)
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
+	for b := range batches {
+		if err := s.DB.Tx(ctx, func(tx *db.Tx) error { return s.importBatch(ctx, tx, actor, b) }); err != nil {
+			stop()
+			for range batches { // until the other side has seen it
+			}
+			return total, fmt.Errorf("import persons %d to %d: %w", total+1, total+len(b.entries), err)
 		}
-		err := s.DB.Tx(ctx, func(tx *db.Tx) error { return s.importBatch(ctx, tx, actor, batch) })
+		total += len(b.entries)
+	}
+	return total, failed
+}
+
+func (s *Service) prepareAll(ctx context.Context, actor access.Actor, entries iter.Seq[Entry], into chan<- batch) error {
+	pass := func(list []Entry) error {
+		b, err := s.prepare(s.DB.Now(), actor, list)
 		if err != nil {
-			return fmt.Errorf("import persons %d to %d: %w", total+1, total+len(batch), err)
+			return err
 		}
-		total += len(batch)
-		batch = batch[:0]
+		select {
+		case into <- b:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	list := make([]Entry, 0, chunk)
+	for e := range entries {
+		if list = append(list, e); len(list) == chunk {
+			if err := pass(list); err != nil {
+				return err
+			}
+			list = make([]Entry, 0, chunk)
+		}
+	}
+	if len(list) == 0 {
 		return nil
 	}
-	for e := range entries {
+	return pass(list)
+}
+
+// batch is persons ready to be written, with their rows.
+type batch struct {
+	entries                    []Entry
+	persons, identities, names []any
+}
+
+// prepare makes the rows of some persons, who get an id when they have none.
+func (s *Service) prepare(now time.Time, actor access.Actor, list []Entry) (batch, error) {
+	now = now.UTC().Truncate(time.Millisecond)
+	b := batch{entries: list}
+	var keys []tokenKey
+	for i := range list {
+		e := &list[i]
 		if e.ID == "" {
 			e.ID = db.NewID()
 		}
-		if batch = append(batch, e); len(batch) == chunk {
-			if err := flush(); err != nil {
-				return total, err
-			}
-		}
-	}
-	return total, flush()
-}
-
-func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor, batch []Entry) error {
-	var rows, identities []any
-	var keys []tokenKey
-	for _, e := range batch {
 		r := row{Patient: Patient{ID: e.ID, Name: e.Name, Sex: e.Sex, BirthDate: e.BirthDate, IDType: e.IDType,
 			Address: e.Address, Region: e.Region, Ethnic: e.Ethnic, InsuranceKind: e.InsuranceKind,
-			InsurancePlace: e.InsurancePlace, Version: 1, CreatedAt: tx.Now, ChangedAt: tx.Now, ChangedBy: signature(actor)}}
+			InsurancePlace: e.InsurancePlace, Version: 1, CreatedAt: now, ChangedAt: now, ChangedBy: signature(actor)}}
 		if err := closeRow(s.Keys, &r, Secret{IDNumber: e.IDNumber, Phone: e.Phone}); err != nil {
-			return err
+			return b, err
 		}
-		rows = append(rows, r.args()...)
-		tx.Touch("patient", r.ID)
-		identities = append(identities, ownIdentity(r.Patient, e.Org)...)
+		b.persons = append(b.persons, r.args()...)
+		b.identities = append(b.identities, ownIdentity(r.Patient, e.Org)...)
 		for _, t := range tokens(e.Name) {
 			keys = append(keys, tokenKey{t, r.Town(), e.ID, r.BirthDate.Year()})
 		}
 	}
-	if err := tx.InsertAll(ctx, insertPatient, rows); err != nil {
+	b.names = nameRows(keys)
+	return b, nil
+}
+
+func (s *Service) importBatch(ctx context.Context, tx *db.Tx, actor access.Actor, b batch) error {
+	for i := range b.entries {
+		tx.Touch("patient", b.entries[i].ID)
+	}
+	if err := tx.InsertAll(ctx, insertPatient, b.persons); err != nil {
 		return err
 	}
-	if err := tx.InsertAll(ctx, insertIdentity, identities); err != nil {
+	if err := tx.InsertAll(ctx, insertIdentity, b.identities); err != nil {
 		return err
 	}
-	if err := importTokens(ctx, tx, keys); err != nil {
+	if err := tx.InsertAll(ctx, insertToken, b.names); err != nil {
 		return err
 	}
-	if err := s.importRelations(ctx, tx, actor, batch); err != nil {
+	if err := s.importRelations(ctx, tx, actor, b.entries); err != nil {
 		return err
 	}
 	return s.Audit.Append(ctx, tx, audit.Leaf{Actor: actor, Action: "patient.import", Object: "patient",
-		Outcome: audit.OK, Detail: fmt.Sprintf("批量建档 %d 人", len(batch))})
+		Outcome: audit.OK, Detail: fmt.Sprintf("批量建档 %d 人", len(b.entries))})
 }
 
 type tokenKey struct {
@@ -111,9 +154,9 @@ type tokenKey struct {
 	born            int
 }
 
-// importTokens inserts in the order of the primary key, so that a chunk walks
-// the index from left to right.
-func importTokens(ctx context.Context, tx *db.Tx, keys []tokenKey) error {
+// nameRows are the rows of what names are found by, in the order of the primary
+// key, so that a chunk walks the index from left to right.
+func nameRows(keys []tokenKey) []any {
 	slices.SortFunc(keys, func(a, b tokenKey) int {
 		if c := strings.Compare(a.town, b.town); c != 0 {
 			return c
@@ -124,7 +167,7 @@ func importTokens(ctx context.Context, tx *db.Tx, keys []tokenKey) error {
 	for _, k := range keys {
 		rows = append(rows, k.token, k.town, k.born, k.id)
 	}
-	return tx.InsertAll(ctx, insertToken, rows)
+	return rows
 }
 
 func (s *Service) importRelations(ctx context.Context, tx *db.Tx, actor access.Actor, batch []Entry) error {
