@@ -22,7 +22,6 @@ import (
 	"yilian/internal/bulk"
 	"yilian/internal/crypto"
 	"yilian/internal/db"
-	"yilian/internal/errs"
 	"yilian/internal/fhirapi"
 	"yilian/internal/jobs"
 	"yilian/internal/patient"
@@ -79,8 +78,7 @@ type bench struct {
 	store *record.Store
 	log   *audit.Log
 	acc   *account.Service
-	http  *http.Client
-	url   string
+	addr  string
 	token string
 	since time.Time // of the token
 	set   set
@@ -143,8 +141,7 @@ func (b *bench) serve(ctx context.Context, keys *crypto.Keyring) (end func(), er
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(l) }) // ends with Close below
 	wg.Go(func() { _ = b.log.Run(background) })
-	b.url = "http://" + l.Addr().String() + "/fhir"
-	b.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}}
+	b.addr = l.Addr().String()
 	return func() {
 		_ = server.Close() // nothing is under way
 		stop()
@@ -172,29 +169,6 @@ func (b *bench) sign(ctx context.Context) error {
 	}
 	t, err := b.acc.SecretToken(ctx, clientID, secret, "")
 	b.token, b.since = t.Text, time.Now()
-	return err
-}
-
-// request sends one request and reads the answer to its end.
-func (b *bench) request(ctx context.Context, method, path, body string) error {
-	r, err := http.NewRequestWithContext(ctx, method, b.url+path, strings.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+b.token)
-	if body != "" {
-		r.Header.Set("Content-Type", "application/fhir+json")
-	}
-	resp, err := b.http.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
-		return errs.E(errs.Internal, "%s %s: %d %s", method, path, resp.StatusCode, text)
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
 	return err
 }
 
@@ -227,11 +201,14 @@ func (b *bench) run(ctx context.Context, k kind, clients int, long time.Duration
 		wg.Go(func() {
 			draw := newDraw(uint64(c), began.UnixNano())
 			var mine []time.Duration
-			var failed error
+			conn, failed := dial(ctx, b.addr, b.token)
+			if failed == nil {
+				defer conn.Close()
+			}
 			for failed == nil && time.Since(began) < long {
 				method, path, body := k.make(b.set, draw)
 				at := time.Now()
-				failed = b.request(ctx, method, path, body)
+				failed = conn.request(method, path, body)
 				mine = append(mine, time.Since(at))
 			}
 			mu.Lock()
