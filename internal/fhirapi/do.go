@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"yilian/internal/access"
+	"yilian/internal/audit"
 	"yilian/internal/db"
 	"yilian/internal/errs"
 	tape "yilian/internal/fhir/json"
@@ -138,6 +139,9 @@ func (s *Server) readOne(ctx context.Context, tx *db.Tx, me who, q request) (res
 // asks for what it ever said. What is hidden by default is refused to who has
 // no direct care, unless it is his own.
 func (s *Server) seen(ctx context.Context, tx *db.Tx, me who, r record.Resource, versions bool, action, detail string) error {
+	if r.Nobodys() && r.Source.Org != me.actor.Org {
+		return s.seenThrough(ctx, tx, me, r, action)
+	}
 	if r.Patient == "" {
 		return nil
 	}
@@ -148,6 +152,31 @@ func (s *Server) seen(ctx context.Context, tx *db.Tx, me who, r record.Resource,
 		},
 	})
 	return err
+}
+
+// seenThrough decides about what another institution has sent without saying
+// whose it is: only a Binary is read, by who may see a document that it is the
+// content of.
+func (s *Server) seenThrough(ctx context.Context, tx *db.Tx, me who, r record.Resource, action string) error {
+	if r.Type == "Binary" && action == "record.read" {
+		list, err := s.Store.Pointing(ctx, tx, r.ID)
+		if err != nil {
+			return err
+		}
+		for _, doc := range list {
+			visible, err := s.Store.Resources(ctx, tx, []record.Key{doc.Key}, record.For(me.actor))
+			if err != nil {
+				return err
+			}
+			if len(visible) > 0 {
+				return s.seen(ctx, tx, me, visible[0], false, action, "内容 "+r.Key.String())
+			}
+		}
+	}
+	refused := leaf(me, action, r)
+	refused.Outcome = audit.Refused
+	s.Audit.AfterEnd(ctx, tx, refused)
+	return refuse(http.StatusForbidden, "forbidden", "%s 由“%s”以外的机构送来，又没有写明是哪位患者的资料，只有送来的机构可以读写", r.Key, me.actor.OrgName)
 }
 
 func matches(header string, r record.Resource) bool {
@@ -415,6 +444,9 @@ func (s *Server) settled(ctx context.Context, tx *db.Tx, key record.Key) (record
 // belongs to: the write is undone with the refusal.
 func (s *Server) wrote(ctx context.Context, tx *db.Tx, me who, r record.Resource, action string) error {
 	if r.Patient == "" {
+		if err := s.seen(ctx, tx, me, r, false, action, ""); err != nil {
+			return err
+		}
 		return s.Audit.Append(ctx, tx, leaf(me, action, r))
 	}
 	return s.seen(ctx, tx, me, r, false, action, "第 "+strconv.FormatInt(r.Version, 10)+" 版")

@@ -198,12 +198,12 @@ func (s *Store) seen(ctx context.Context, tx *db.Tx, r *Reader, heads []Resource
 			patients = append(patients, p)
 		}
 	}
-	if len(patients) == 0 {
-		return heads, nil
-	}
-	sights, err := r.Sights(ctx, tx, patients)
-	if err != nil {
-		return nil, err
+	var sights map[string]access.Sight
+	var err error
+	if len(patients) > 0 {
+		if sights, err = r.Sights(ctx, tx, patients); err != nil {
+			return nil, err
+		}
 	}
 	minors, err := s.minors(ctx, tx, slices.DeleteFunc(patients, func(p string) bool { return sights[p] != access.SeesOpen }))
 	if err != nil {
@@ -214,7 +214,7 @@ func (s *Store) seen(ctx context.Context, tx *db.Tx, r *Reader, heads []Resource
 		h := &heads[i]
 		sight := sights[h.Patient]
 		hidden := sight == access.SeesOpen && (h.hiddenFrom(r.Org, ever != nil && ever(h)) || minors[h.Patient] && h.child(r.Org))
-		if h.Patient == "" || sight > access.SeesNothing && !hidden {
+		if h.Patient == "" && h.shown(r.Org) || h.Patient != "" && sight > access.SeesNothing && !hidden {
 			kept = append(kept, *h)
 		}
 	}

@@ -153,6 +153,11 @@ func (s *Store) index(ctx context.Context, tx *db.Tx, doc document, patient stri
 	if err != nil {
 		return index{}, err
 	}
+	if doc.kind == "Binary" {
+		if whose.first, err = secured(ctx, tx, doc.Root()); err != nil {
+			return index{}, err
+		}
+	}
 	x.patient, x.bound = patient, whose.bound && bindsPatient(doc.kind)
 	if patient == "" {
 		x.patient = whose.first

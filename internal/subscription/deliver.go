@@ -97,6 +97,9 @@ func (s *Service) content(ctx context.Context, x Subscription, key record.Key) (
 		}
 		body = r.Body
 		leaf := audit.Leaf{Actor: a.Actor, Action: "record.notify", Object: key.Type, ObjectID: key.ID, Outcome: audit.OK, Detail: "订阅 " + x.ID}
+		if r.Nobodys() && r.Source.Org != a.Actor.Org {
+			return errs.E(errs.Forbidden, "%s 由别的机构送来，没有写明是哪位患者的资料，不通知", key)
+		}
 		if r.Patient == "" {
 			return s.Audit.Append(ctx, tx, leaf)
 		}
