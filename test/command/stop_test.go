@@ -67,8 +67,9 @@ func openStream(t *testing.T, p *harness.Process, c *harness.Client) io.Reader {
 
 // half is a request of which the body is sent in two parts.
 type half struct {
-	conn net.Conn
-	rest string
+	conn   net.Conn
+	answer *bufio.Reader
+	rest   string
 }
 
 func halfPost(t *testing.T, p *harness.Process, c *harness.Client, path, form string) half {
@@ -83,23 +84,28 @@ func halfPost(t *testing.T, p *harness.Process, c *harness.Client, path, form st
 		cookies = append(cookies, cookie.Name+"="+cookie.Value)
 	}
 	cut := len(form) / 2
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-		path, p.Address(), strings.Join(cookies, "; "), len(form), form[:cut])
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nCookie: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+		path, p.Address(), strings.Join(cookies, "; "), len(form))
 	must(t, err)
-	// The server has begun with the request once an answer to a later
-	// connection comes back: it accepts them in order.
-	if page := p.Client().Get("/healthz"); page.Status != 200 {
-		t.Fatalf("healthz: %d", page.Status)
+	// The server has begun with the request when it asks for its body.
+	must(t, conn.SetDeadline(time.Now().Add(harness.Patience)))
+	answer := bufio.NewReader(conn)
+	if line, err := answer.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+		t.Fatalf("half a request: %q %v", line, err)
 	}
-	return half{conn, form[cut:]}
+	if _, err := answer.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.WriteString(conn, form[:cut])
+	must(t, err)
+	return half{conn, answer, form[cut:]}
 }
 
 func (h half) finish(t *testing.T) int {
 	t.Helper()
 	_, err := io.WriteString(h.conn, h.rest)
 	must(t, err)
-	must(t, h.conn.SetReadDeadline(time.Now().Add(harness.Patience)))
-	res, err := http.ReadResponse(bufio.NewReader(h.conn), nil)
+	res, err := http.ReadResponse(h.answer, nil)
 	must(t, err)
 	defer res.Body.Close()
 	return res.StatusCode
