@@ -35,13 +35,14 @@ const (
 
 // Request is what a client asks for.
 type Request struct {
-	Level  Level
-	Group  string   // id of the Group, at that level
-	Types  []string // resource types, none twice; the caller has checked the scopes
-	Since  time.Time
-	URL    string // address that was asked, shown in the answer
-	Scopes string // of the token
-	Client string
+	Level    Level
+	Group    string   // id of the Group, at that level
+	Patients []string // ids of Patient instances to narrow it to; nil: all of the level
+	Types    []string // resource types, none twice; the caller has checked the scopes
+	Since    time.Time
+	URL      string // address that was asked, shown in the answer
+	Scopes   string // of the token
+	Client   string
 }
 
 // Export is an export under way or over.

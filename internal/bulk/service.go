@@ -61,11 +61,14 @@ func (s *Service) Start(ctx context.Context, actor access.Actor, q Request) (e E
 		}
 		e = Export{ID: db.NewID(), Client: q.Client, Org: actor.Org, Scopes: q.Scopes, URL: q.URL, Level: q.Level, Types: q.Types,
 			Since: q.Since, At: tx.Now, State: Running}
+		if len(q.Patients) > 0 { // those named are its group
+			e.Level = Group
+		}
 		if err := insert(ctx, tx, e); err != nil {
 			return err
 		}
-		if q.Level == Group {
-			if err := s.enter(ctx, tx, actor, e.ID, q.Group); err != nil {
+		if e.Level == Group {
+			if err := s.enter(ctx, tx, actor, e.ID, q); err != nil {
 				return err
 			}
 		}
@@ -81,40 +84,39 @@ func (s *Service) Start(ctx context.Context, actor access.Actor, q Request) (e E
 	return e, err
 }
 
-// enter keeps the members of a group whom the actor may see.
-func (s *Service) enter(ctx context.Context, tx *db.Tx, actor access.Actor, export, group string) error {
-	g, err := s.Store.Read(ctx, tx, record.Key{Type: "Group", ID: group})
-	if err != nil {
-		return err
-	}
-	doc, err := tape.Parse(g.Body)
-	if err != nil {
-		return err
-	}
-	defer doc.Release()
-	found := map[string]bool{}
-	for m := range doc.Root().Get("member").Items() {
-		if m.Get("inactive").Bool() {
-			continue
-		}
-		ref := search.ParseReference(m.Get("entity").Get("reference").Text())
-		if ref.Type != "Patient" {
-			continue
-		}
-		patient := strings.Clone(ref.ID)
-		h, err := s.Store.Head(ctx, tx, record.Key{Type: "Patient", ID: patient})
-		if err == nil && h.Patient != "" {
-			patient = h.Patient
-		} else if err != nil && !errs.Is(err, errs.NotFound) {
+// enter keeps whose records are exported: the members of a group whom the actor
+// may see, or the persons named. Who is named and may not be seen, or is no
+// member, is refused: the client would take his silence for an empty record.
+func (s *Service) enter(ctx context.Context, tx *db.Tx, actor access.Actor, export string, q Request) error {
+	var found map[string]bool
+	if q.Level == Group {
+		var err error
+		if found, err = s.membersOf(ctx, tx, q.Group); err != nil {
 			return err
 		}
-		same, err := access.SamePerson(ctx, tx, patient)
-		if err != nil {
-			return err
+	}
+	if len(q.Patients) > 0 {
+		named := map[string]bool{}
+		for _, id := range q.Patients {
+			same, err := s.persons(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			may, err := access.Visible(ctx, tx, actor, same)
+			if err != nil {
+				return err
+			}
+			for _, p := range same {
+				if found != nil && !found[p] {
+					return errs.E(errs.Invalid, "参数 patient 中的 Patient/%s 不是这个组的成员", id)
+				}
+				if !may[p] {
+					return errs.E(errs.Forbidden, "“%s”与 Patient/%s 没有签约、转诊或就诊关系，不能导出其资料", actor.OrgName, id)
+				}
+				named[p] = true
+			}
 		}
-		for _, p := range same {
-			found[p] = true
-		}
+		found = named
 	}
 	var list []string
 	for chunk := range slices.Chunk(keys(found), memberChunk) {
@@ -129,6 +131,49 @@ func (s *Service) enter(ctx context.Context, tx *db.Tx, actor access.Actor, expo
 		}
 	}
 	return insertMembers(ctx, tx, export, list)
+}
+
+// membersOf are the patients of a group, under all their records.
+func (s *Service) membersOf(ctx context.Context, tx *db.Tx, group string) (map[string]bool, error) {
+	g, err := s.Store.Read(ctx, tx, record.Key{Type: "Group", ID: group})
+	if err != nil {
+		return nil, err
+	}
+	doc, err := tape.Parse(g.Body)
+	if err != nil {
+		return nil, err
+	}
+	defer doc.Release()
+	found := map[string]bool{}
+	for m := range doc.Root().Get("member").Items() {
+		if m.Get("inactive").Bool() {
+			continue
+		}
+		ref := search.ParseReference(m.Get("entity").Get("reference").Text())
+		if ref.Type != "Patient" {
+			continue
+		}
+		same, err := s.persons(ctx, tx, strings.Clone(ref.ID))
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range same {
+			found[p] = true
+		}
+	}
+	return found, nil
+}
+
+// persons are the records of the person for whom a Patient instance stands.
+func (s *Service) persons(ctx context.Context, tx *db.Tx, id string) ([]string, error) {
+	h, err := s.Store.Head(ctx, tx, record.Key{Type: "Patient", ID: id})
+	if err != nil && !errs.Is(err, errs.NotFound) {
+		return nil, err
+	}
+	if err == nil && h.Patient != "" {
+		id = h.Patient
+	}
+	return access.SamePerson(ctx, tx, id)
 }
 
 func keys(m map[string]bool) []string {

@@ -26,7 +26,7 @@ func (s *Server) do(ctx context.Context, tx *db.Tx, me who, q request) (response
 		return response{}, err
 	} else if o != nil {
 		if o.do == nil {
-			return response{}, refuse(http.StatusBadRequest, "not-supported", "操作 $%s 要单独调用，不能放在 Bundle 里", o.name)
+			return response{}, refuse(http.StatusBadRequest, "not-supported", "操作 $%s 自成事务，不能放在事务里", o.name)
 		}
 		return o.do(s, ctx, tx, me, q)
 	}

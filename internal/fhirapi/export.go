@@ -1,6 +1,7 @@
 package fhirapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -30,7 +31,7 @@ const (
 
 // startExport answers $export of the system, of Patient or of a Group: the
 // export goes on by itself, the answer says where to ask for it.
-func (s *Server) startExport(r *http.Request, me who, q request) (response, error) {
+func (s *Server) startExport(ctx context.Context, me who, q request) (response, error) {
 	if !strings.Contains(q.prefer, "respond-async") {
 		return response{}, refuse(http.StatusBadRequest, "invalid", "导出只能异步进行：请加上 Prefer: respond-async")
 	}
@@ -43,7 +44,7 @@ func (s *Server) startExport(r *http.Request, me who, q request) (response, erro
 		ask.Level = bulk.Patient
 	case 3:
 		ask.Level, ask.Group = bulk.Group, q.path[1]
-		if _, err := s.once(r.Context(), me, request{method: http.MethodGet, path: q.path[:2], query: url.Values{}}); err != nil {
+		if _, err := s.once(ctx, me, request{method: http.MethodGet, path: q.path[:2], query: url.Values{}}); err != nil {
 			return response{}, err // whoever may not read the group gets nothing of it
 		}
 	}
@@ -51,7 +52,7 @@ func (s *Server) startExport(r *http.Request, me who, q request) (response, erro
 	if err != nil {
 		return response{}, err
 	}
-	e, err := s.Bulk.Start(r.Context(), me.actor, ask)
+	e, err := s.Bulk.Start(ctx, me.actor, ask)
 	if errors.Is(err, bulk.ErrBusy) {
 		return response{}, refuse(http.StatusTooManyRequests, "throttled", "%v", err)
 	}
@@ -83,7 +84,10 @@ func (q *request) fromParameters() error {
 	for p := range doc.Root().Get("parameter").Items() {
 		name, value := strings.Clone(p.Get("name").Text()), ""
 		for member, n := range p.Fields() {
-			if strings.HasPrefix(member, "value") {
+			switch {
+			case member == "valueReference":
+				value = strings.Clone(n.Get("reference").Text())
+			case strings.HasPrefix(member, "value"):
 				value = strings.Clone(n.Scalar())
 			}
 		}
@@ -117,6 +121,10 @@ func exportParams(q request, me who, ask *bulk.Request) (notes []issue, err erro
 					ask.Types = append(ask.Types, t)
 				}
 			}
+		case "patient":
+			if ask.Patients, err = exportPatients(q, ask.Level, values); err != nil {
+				return nil, err
+			}
 		case "_format", "_pretty":
 		default:
 			if preference(q.prefer, "handling") != "lenient" {
@@ -136,6 +144,23 @@ func exportParams(q request, me who, ask *bulk.Request) (notes []issue, err erro
 		return nil, refuse(http.StatusForbidden, "forbidden", "令牌的范围（%s）不包括读取任何资源", me.scopes)
 	}
 	return notes, nil
+}
+
+// exportPatients are the patients that an export is narrowed to. The parameter
+// comes by POST only (Bulk Data Access 2.0): addresses stand in logs.
+func exportPatients(q request, level bulk.Level, values []string) ([]string, error) {
+	if level == bulk.System || q.method != http.MethodPost {
+		return nil, refuse(http.StatusBadRequest, "invalid", "参数 patient 只能用 POST 发给 Patient/$export 或 Group/[id]/$export")
+	}
+	var out []string
+	for _, v := range values {
+		ref := search.ParseReference(v)
+		if ref.Type != "Patient" || !record.ValidID(ref.ID) {
+			return nil, refuse(http.StatusBadRequest, "value", "参数 patient 应是 Patient/[id]，不能是“%s”", v)
+		}
+		out = append(out, ref.ID)
+	}
+	return out, nil
 }
 
 // exports answers what stands under /fhir/_export.

@@ -19,6 +19,12 @@ func (w *world) export(path string) answer {
 	w.Helper()
 	a := w.call("GET", path, "", "Prefer", "respond-async", "Accept", "application/fhir+json").is(202)
 	at := strings.TrimPrefix(a.header.Get("Content-Location"), w.http.URL)
+	return w.exported(a, at)
+}
+
+// exported waits for an export that has begun.
+func (w *world) exported(a answer, at string) answer {
+	w.Helper()
 	if !strings.HasPrefix(at, "/fhir/_export/") {
 		w.Fatalf("Content-Location %q", at)
 	}
@@ -93,6 +99,25 @@ func TestExport(t *testing.T) {
 		if got := w.export("/fhir/Group/g/$export?_type=Observation").files("output"); got != "Observation/b Observation/gone" {
 			t.Errorf("group: %s", got)
 		}
+		named := func(path string, ids ...string) answer {
+			list := `{"name":"_type","valueString":"Observation"}`
+			for _, id := range ids {
+				list += `,{"name":"patient","valueReference":{"reference":"Patient/` + id + `"}}`
+			}
+			return w.call("POST", path, `{"resourceType":"Parameters","parameter":[`+list+`]}`, "Prefer", "respond-async")
+		}
+		for _, x := range []struct{ path, id, want string }{
+			{"/fhir/Patient/$export", "p1", "Observation/a"}, {"/fhir/Group/g/$export", "p2", "Observation/b Observation/gone"},
+		} {
+			a := named(x.path, x.id).is(202)
+			if got := w.exported(a, strings.TrimPrefix(a.header.Get("Content-Location"), w.http.URL)).files("output"); got != x.want {
+				t.Errorf("%s of %s: %s", x.path, x.id, got)
+			}
+		}
+		named("/fhir/Patient/$export", "p1", "p9").is(403, "Patient/p9", "不能导出")
+		named("/fhir/Group/g/$export", "p1").is(422, "Patient/p1", "不是这个组的成员")
+		named("/fhir/$export", "p1").is(400, "patient")
+		w.call("GET", "/fhir/Patient/$export?patient=Patient/p1", "", "Prefer", "respond-async").is(400, "POST")
 		since := w.db.Now()
 		w.later(time.Second)
 		w.call("PUT", "/fhir/Observation/a", observation("a", "p1", "2-2", "2026-01-01")).is(200)

@@ -29,8 +29,10 @@ type operation struct {
 	methods    []string
 	// do answers in the transaction of a read; it may stand in a batch.
 	do func(s *Server, ctx context.Context, tx *db.Tx, me who, q request) (response, error)
-	// alone answers a request that makes its own transactions.
-	alone func(s *Server, r *http.Request, me who, q request) (response, error)
+	// alone answers a request that makes its own transactions; batch says that it
+	// may stand in a batch all the same.
+	alone func(s *Server, ctx context.Context, me who, q request) (response, error)
+	batch bool
 }
 
 const bulkDefinition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
@@ -43,7 +45,7 @@ func operations() []operation {
 		{name: "everything", definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
 			types: []string{"Patient"}, levels: []level{onInstance}, methods: both, do: (*Server).everything},
 		{name: "validate", definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
-			levels: []level{onType, onInstance}, methods: []string{http.MethodPost}, alone: (*Server).validate},
+			levels: []level{onType, onInstance}, methods: []string{http.MethodPost}, alone: (*Server).validate, batch: true},
 		{name: "export", definition: bulkDefinition + "export", levels: []level{onSystem}, methods: both, alone: (*Server).startExport},
 		{name: "export", definition: bulkDefinition + "patient-export", types: []string{"Patient"}, levels: []level{onType}, methods: both, alone: (*Server).startExport},
 		{name: "export", definition: bulkDefinition + "group-export", types: []string{"Group"}, levels: []level{onInstance}, methods: both, alone: (*Server).startExport},

@@ -43,6 +43,14 @@ func TestValidate(t *testing.T) {
 			return err
 		})
 		w.call("POST", "/fhir/Observation/ours/$validate?mode=delete", "").is(200, "由本平台自己维护", "business-rule")
+		in := func(kind string, bodies ...string) string {
+			for i, b := range bodies {
+				bodies[i] = `{"resource":` + b + `,"request":{"method":"POST","url":"Observation/$validate"}}`
+			}
+			return `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + strings.Join(bodies, ",") + `]}`
+		}
+		w.call("POST", "/fhir", in("batch", good, bad)).is(200, "没有发现问题", "code-invalid")
+		w.call("POST", "/fhir", in("transaction", good)).is(400, "不能放在事务里")
 		w.token = w.client("reader", "system/Observation.rs")
 		w.call("POST", "/fhir/Observation/$validate", good).is(200)
 		w.call("POST", "/fhir/Observation/$validate?mode=create", good).is(403, "范围")

@@ -16,7 +16,7 @@ func (s *Server) special(w http.ResponseWriter, r *http.Request, me who, q reque
 		if err != nil || o == nil || o.alone == nil {
 			return err != nil, err
 		}
-		if resp, err = o.alone(s, r, me, q); err != nil {
+		if resp, err = o.alone(s, r.Context(), me, q); err != nil {
 			return true, err
 		}
 	}

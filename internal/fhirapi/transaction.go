@@ -137,7 +137,7 @@ func (e *entry) readPatch(bad func(string, ...any) error) error {
 func (s *Server) batch(ctx context.Context, me who, list []entry) (response, error) {
 	out := make([]response, len(list))
 	for i := range list {
-		resp, err := s.once(ctx, me, list[i].q)
+		resp, err := s.single(ctx, me, list[i].q)
 		if err != nil {
 			if ctx.Err() != nil {
 				return response{}, ctx.Err()
@@ -148,6 +148,14 @@ func (s *Server) batch(ctx context.Context, me who, list []entry) (response, err
 		out[i] = resp
 	}
 	return response{status: http.StatusOK, body: answers("batch-response", list, out, "")}, nil
+}
+
+// single does one entry of a batch.
+func (s *Server) single(ctx context.Context, me who, q request) (response, error) {
+	if o, err := operationOf(q); err == nil && o != nil && o.batch {
+		return o.alone(s, ctx, me, q)
+	}
+	return s.once(ctx, me, q)
 }
 
 // order is the order in which a transaction is done: DELETE, POST, PUT and

@@ -36,7 +36,7 @@ var errUndo = errors.New("a trial is undone")
 // with the content by the definitions of FHIR and, with a mode, whether the
 // write would be accepted now. The write is tried in a transaction that is
 // undone, so the answer is that of the write itself.
-func (s *Server) validate(r *http.Request, me who, q request) (response, error) {
+func (s *Server) validate(ctx context.Context, me who, q request) (response, error) {
 	kind, id := q.path[0], ""
 	if len(q.path) == 3 {
 		id = q.path[1]
@@ -55,7 +55,7 @@ func (s *Server) validate(r *http.Request, me who, q request) (response, error) 
 		}
 	}
 	if len(found) == 0 {
-		if found, err = s.try(r.Context(), me, q, kind, id, ask); err != nil {
+		if found, err = s.try(ctx, me, q, kind, id, ask); err != nil {
 			return response{}, err
 		}
 	}
