@@ -219,7 +219,7 @@ func (e Encounter) checkTimes(f *errs.Form, now time.Time) {
 		return
 	}
 	if e.End.Before(e.Start) {
-		f.Add("end", "结束（出院）时间 %s 早于就诊（入院）时间 %s", calendar.DateOf(e.End), calendar.DateOf(e.Start))
+		f.Add("end", "结束（出院）时间 %s 早于就诊（入院）时间 %s", clock(e.End), clock(e.Start))
 	} else if e.End.After(now.Add(24 * time.Hour)) {
 		f.Add("end", "结束（出院）时间 %s 晚于今天", calendar.DateOf(e.End))
 	}
@@ -307,3 +307,6 @@ func same(a, b Encounter) bool {
 func sorted(list []Share) []Share {
 	return slices.SortedFunc(slices.Values(list), func(a, b Share) int { return strings.Compare(a.Code, b.Code) })
 }
+
+// clock is an instant as a sentence names it.
+func clock(t time.Time) string { return t.In(calendar.Shanghai).Format("2006-01-02 15:04") }

@@ -146,12 +146,62 @@ func TestWhatCannotBeCountedSaysSo(t *testing.T) {
 		if n != 4 {
 			t.Errorf("%d leaves, want 4", n)
 		}
+		if got := a.uncounted(); got != "x0 x1 x2 x3" {
+			t.Errorf("its people see %q", got)
+		}
+		a.call("PUT", "/fhir/Encounter/x1", visitBody("x1", who)).is(http.StatusOK) // mended
+		a.call("DELETE", "/fhir/Encounter/x2", "").is(http.StatusNoContent)
+		if got := a.uncounted(); got != "x0 x3" {
+			t.Errorf("mended and gone, its people see %q", got)
+		}
+		a.call("DELETE", "/fhir/Encounter/x1", "").is(http.StatusNoContent)
 		// Another institution's system has no relation to the patient: refused,
 		// and no row gives it one.
 		a.token = a.hospital
 		a.call("PUT", "/fhir/Encounter/y", visitBody("y", who)).is(http.StatusForbidden)
 		if got := a.visitRows(); len(got) > 0 {
 			t.Fatalf("rows %q", got)
+		}
+	})
+}
+
+// uncounted are the visits of the centre that are kept and not counted.
+func (a *alliance) uncounted() string {
+	a.Helper()
+	var ids []string
+	a.tx(func(tx *db.Tx) error {
+		list, n, err := encounter.ListUncounted(a.Context(), tx, a.r.Township.ID, 1)
+		if int(n) != len(list) {
+			a.Errorf("%d listed of %d", len(list), n)
+		}
+		for _, u := range list {
+			ids = append(ids, u.ID)
+		}
+		return err
+	})
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// TestANumberGivenUpIsTakenOver: of two visits under one number the second is
+// counted once the first is gone, or has another number.
+func TestANumberGivenUpIsTakenOver(t *testing.T) {
+	eachAlliance(t, func(a *alliance) {
+		who := a.r.Patients[0].ID
+		same := func(id string) string { return visitBody(id, who, `MZ-`+id, `N1`) }
+		for _, id := range []string{"t1", "t2", "t3"} {
+			a.call("PUT", "/fhir/Encounter/"+id, same(id)).is(http.StatusCreated)
+		}
+		if got := a.uncounted(); got != "t2 t3" || len(a.visitRows()) != 1 {
+			t.Fatalf("uncounted %q, rows %q", got, a.visitRows())
+		}
+		a.call("DELETE", "/fhir/Encounter/t1", "").is(http.StatusNoContent)
+		if got := a.uncounted(); got != "t3" || len(a.visitRows()) != 1 {
+			t.Fatalf("after the first is gone: uncounted %q, rows %q", got, a.visitRows())
+		}
+		a.call("PUT", "/fhir/Encounter/t2", visitBody("t2", who)).is(http.StatusOK)
+		if got := a.uncounted(); got != "" || len(a.visitRows()) != 2 {
+			t.Fatalf("after the second has another number: uncounted %q, rows %q", got, a.visitRows())
 		}
 	})
 }

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"yilian/internal/access"
 	"yilian/internal/db"
@@ -46,7 +47,7 @@ func (v *Visits) Follow(ctx context.Context, tx *db.Tx, by Sender, old, now *rec
 		return nil, err
 	}
 	for _, id := range ids {
-		lacks, err := v.settle(ctx, tx, by, id)
+		lacks, err := v.follow(ctx, tx, by, id)
 		if err != nil {
 			return nil, err
 		}
@@ -55,6 +56,68 @@ func (v *Visits) Follow(ctx context.Context, tx *db.Tx, by Sender, old, now *rec
 		}
 	}
 	return why, nil
+}
+
+// follow settles one Encounter and notes what it lacks. A number that it gives
+// up goes to the next visit that has come under it.
+func (v *Visits) follow(ctx context.Context, tx *db.Tx, by Sender, id string) (lacks string, err error) {
+	before, err := v.rowOf(ctx, tx, record.Key{Type: "Encounter", ID: id})
+	if err != nil {
+		return "", err
+	}
+	if lacks, err = v.settle(ctx, tx, by, id); err != nil {
+		return "", err
+	}
+	if err := v.note(ctx, tx, by, id, lacks); err != nil {
+		return "", err
+	}
+	if before.ID == "" || !before.VoidedAt.IsZero() || before.Org != by.Actor.Org {
+		return lacks, nil
+	}
+	after, err := encounter.Get(ctx, tx, before.ID)
+	if err != nil || after.VoidedAt.IsZero() {
+		return lacks, err
+	}
+	waiting, err := encounter.WaitingFor(ctx, tx, before.Org, before.Source.Key)
+	if err != nil {
+		return "", err
+	}
+	for _, next := range waiting {
+		if next == id {
+			continue
+		}
+		still, err := v.settle(ctx, tx, by, next)
+		if err != nil {
+			return "", err
+		}
+		if err := v.note(ctx, tx, by, next, still); err != nil {
+			return "", err
+		}
+	}
+	return lacks, nil
+}
+
+// note keeps what keeps a visit of the sender's institution from being counted
+// where its people see it, until it is counted or gone.
+func (v *Visits) note(ctx context.Context, tx *db.Tx, by Sender, id, lacks string) error {
+	u := encounter.Uncounted{ID: id, Org: by.Actor.Org, Client: by.Client, Reason: lacks}
+	if lacks != "" {
+		r, err := v.Store.Read(ctx, tx, record.Key{Type: "Encounter", ID: id})
+		if errs.Is(err, errs.NotFound) || err == nil && r.Source.Org != by.Actor.Org {
+			return nil // another institution's, of which nothing is told here
+		}
+		if err != nil {
+			return err
+		}
+		doc, err := json.Parse(r.Body)
+		if err != nil {
+			return err
+		}
+		defer doc.Release()
+		u.Patient, u.Number = r.Patient, strings.Clone(doc.Root().Get("identifier").At(0).Get("value").Text())
+		u.Started = strings.Clone(doc.Root().Get("period").Get("start").Text())
+	}
+	return encounter.NoteUncounted(ctx, tx, u)
 }
 
 // aboutVisits lists the Encounters whose rows a write may change.

@@ -12,6 +12,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/calendar"
 	"yilian/internal/db"
+	"yilian/internal/encounter"
 	"yilian/internal/errs"
 	"yilian/internal/exchange"
 	"yilian/internal/exchange/hl7"
@@ -24,6 +25,7 @@ type face struct{ s *exchange.Service }
 func Routes(site *web.Site, s *exchange.Service) {
 	f := &face{s}
 	site.Handle("GET /exchange", f.list)
+	site.Handle("GET /exchange/uncounted", f.uncounted)
 	site.Handle("GET /exchange/messages/{id}", f.message)
 	site.Handle("POST /exchange/messages/{id}/replay", f.replay)
 	site.Handle("POST /exchange/messages/{id}/dismiss", f.dismiss)
@@ -37,7 +39,8 @@ const days = 14
 
 // listView is the page of all messages.
 type listView struct {
-	Manage bool // may open messages
+	Manage bool  // may open messages
+	Left   int64 // visits of the institution that are not counted
 	Filter exchange.Filter
 	Rows   []exchange.Message
 	Total  int64
@@ -68,6 +71,11 @@ func (f *face) list(w http.ResponseWriter, r *http.Request) error {
 		for _, s := range exchange.States() {
 			one := exchange.Filter{Org: v.Filter.Org, State: s}
 			if _, v.Counts[s], err = exchange.List(r.Context(), tx, one); err != nil {
+				return err
+			}
+		}
+		if v.Manage {
+			if _, v.Left, err = encounter.ListUncounted(r.Context(), tx, actor.Org, 1); err != nil {
 				return err
 			}
 		}

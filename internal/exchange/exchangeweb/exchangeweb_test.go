@@ -3,6 +3,7 @@ package exchangeweb_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"yilian/internal/access"
+	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/encounter"
 	"yilian/internal/exchange"
@@ -137,4 +139,27 @@ func TestADocumentIsKeptAndShown(t *testing.T) {
 		t.Error("the same document again is another one")
 	}
 	w.upload("/exchange/documents", "document", "x.xml", "<section/>", http.StatusUnprocessableEntity).Shows("不是完整的 CDA 文档")
+}
+
+// TestUncountedVisits: what keeps a visit from being counted stands on a page of
+// the institution that has sent it, and on nobody else's.
+func TestUncountedVisits(t *testing.T) {
+	w := newWorld(t)
+	w.See("/exchange/uncounted", "没有未计入统计的就诊")
+	err := w.w.DB.Tx(t.Context(), func(tx *db.Tx) error {
+		return errors.Join(
+			encounter.NoteUncounted(t.Context(), tx, encounter.Uncounted{ID: "e1", Org: w.w.Hospital.ID, Client: "hosp-his", Patient: w.w.Patients[0].ID,
+				Number: "MZ-1", Started: "2026-03-02T08:00:00+08:00", Reason: "缺少就诊类别"}),
+			encounter.NoteUncounted(t.Context(), tx, encounter.Uncounted{ID: "e2", Org: w.w.Township.ID, Client: "town-his", Number: "MZ-2", Reason: "别家的原因"}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.See("/exchange", "未计入统计的就诊（1）")
+	a := w.See("/exchange/uncounted", "缺少就诊类别", "MZ-1", "2026-03-02 08:00", "/patients/"+w.w.Patients[0].ID)
+	if strings.Contains(a.Body, "别家的原因") {
+		t.Error("the page shows what another institution has sent")
+	}
+	w.Actor = access.Actor{Account: "d", Role: string(access.DepartmentDoctor), Org: w.w.Hospital.ID}
+	w.Get("/exchange/uncounted", http.StatusForbidden)
 }
