@@ -21,6 +21,7 @@ import (
 type said struct {
 	want string
 	root tape.Node
+	old  tape.Node // the Task as it stands
 }
 
 // reason is the code of a list of policy, with what was written beside it.
@@ -61,6 +62,12 @@ func (t said) start() time.Time {
 // take carries out the act that a wanted status stands for, by the use case of
 // the page and with the rights of the client at its institution.
 func (o Referrals) take(ctx context.Context, tx *db.Tx, actor access.Actor, c flow.Case, t said) (flow.Case, error) {
+	if t.moved() {
+		return o.redirect(ctx, tx, actor, c, t)
+	}
+	if x, ok := turnOf(t.want, c.State); ok {
+		return x.act(o, ctx, tx, actor, c, t)
+	}
 	s := o.Service.Within(tx)
 	code, text := t.reason()
 	code = cmp.Or(code, "other")
@@ -80,7 +87,7 @@ func (o Referrals) take(ctx context.Context, tx *db.Tx, actor access.Actor, c fl
 		return o.cancel(ctx, tx, actor, c, code, text)
 	}
 	return c, refuse(http.StatusUnprocessableEntity, "business-rule",
-		"转诊单 %s 不能改为“%s”：接口可以办理 accepted（受理、安排）、rejected（退回）、in-progress（到诊、开始诊疗）、completed（完成并回转）、cancelled（撤回、取消），其余在平台办理",
+		"转诊单 %s 不能改为“%s”：接口可以办理 accepted（受理、安排、改期、重新安排）、on-hold（要求补充、候诊）、requested（补充资料）、rejected（退回）、in-progress（到诊、开始诊疗）、completed（完成并回转）、failed（未到诊）、cancelled（撤回、取消），改换 owner 是转介，其余在平台办理",
 		c.Number, t.want)
 }
 
@@ -96,7 +103,7 @@ func (o Referrals) accept(ctx context.Context, tx *db.Tx, actor access.Actor, c 
 			return c, err
 		}
 	}
-	return s.Arrange(ctx, actor, refOf(c), referral.Arrangement{Department: c.To.Department, At: at, Location: t.value("input", "location")})
+	return s.Arrange(ctx, actor, refOf(c), o.visit(c, t))
 }
 
 // begin registers the arrival, when that has not been done, and begins care.

@@ -282,7 +282,7 @@ func (o Referrals) change(ctx context.Context, tx *db.Tx, w Write, root tape.Nod
 		return w.Draft, err
 	}
 	if root.Get("status").Text() == "revoked" {
-		_, err := o.take(ctx, tx, w.Actor, c, said{want: "cancelled", root: root})
+		_, err := o.take(ctx, tx, w.Actor, c, said{want: "cancelled", root: root, old: root})
 		return carried(w.Key.ID), err
 	}
 	if c.State != referral.StateDraft || c.From.Org != w.Actor.Org {
@@ -304,6 +304,11 @@ func (o Referrals) move(ctx context.Context, tx *db.Tx, w Write, root tape.Node)
 	if err != nil {
 		return w.Draft, err
 	}
-	_, err = o.take(ctx, tx, w.Actor, c, said{want: strings.Clone(root.Get("status").Text()), root: root})
+	old, err := tape.Parse(w.Old.Body)
+	if err != nil {
+		return w.Draft, err
+	}
+	defer old.Release()
+	_, err = o.take(ctx, tx, w.Actor, c, said{want: strings.Clone(root.Get("status").Text()), root: root, old: old.Root()})
 	return carried(w.Key.ID), err
 }

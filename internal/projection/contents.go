@@ -208,8 +208,8 @@ func Local(reference fhir.Node, kind string) (string, bool) {
 	return id, id != ""
 }
 
-// overlay lays members over a resource that a system wrote. Identifiers join
-// those that are there; everything that is not named keeps its bytes.
+// overlay lays members over a resource that a system wrote. Identifiers and
+// notes join those that are there; everything that is not named keeps its bytes.
 func overlay(body []byte, over object) ([]byte, error) {
 	doc, err := fhir.Parse(body)
 	if err != nil {
@@ -240,6 +240,10 @@ func overlay(body []byte, over object) ([]byte, error) {
 			if !has(there, item) {
 				edits = append(edits, fhir.Edit{From: to - 1, To: to - 1, With: append([]byte{','}, item.Raw()...)})
 			}
+		case name == "note" && there.Kind() == fhir.Array && there.Len() > 0:
+			_, to := there.Span()
+			raw := v.Raw()
+			edits = append(edits, fhir.Edit{From: to - 1, To: to - 1, With: append([]byte{','}, raw[1:len(raw)-1]...)})
 		default:
 			edits = append(edits, fhir.Replace(there, v.Raw()))
 		}

@@ -60,7 +60,7 @@ func (m *Modules) Projectors() []record.Projector {
 		{Kind: "alliance_membership", Version: 1, Render: membership, After: alliance.MembershipsAfter},
 		{Kind: "practitioner", Version: 1, Render: person, After: practitioner.After},
 		{Kind: "patient", Version: 1, Render: m.patient, After: patient.After},
-		{Kind: referral.Kind, Version: 1, Render: m.referral, After: func(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
+		{Kind: referral.Kind, Version: 2, Render: m.referral, After: func(ctx context.Context, tx *db.Tx, after string, limit int) ([]string, error) {
 			return flow.After(ctx, tx, referral.Kind, after, limit)
 		}},
 		{Kind: "encounter", Version: 1, Render: m.encounter, After: encounter.After},

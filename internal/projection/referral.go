@@ -206,15 +206,41 @@ func (s *stated) task(ctx context.Context, tx *db.Tx) ([]byte, error) {
 	if a := s.r.Advice; a.Reason != "" && (s.r.Declined || s.c.State == referral.StateDeclined) {
 		ours["statusReason"] = object{"text": join("；", a.Reason, a.OrgName, a.Service, a.Text)}
 	}
+	if err := s.talk(ctx, tx, ours); err != nil {
+		return nil, err
+	}
 	return s.write(ctx, tx, ours, func([]byte) object {
 		over := object{}
-		for _, name := range []string{"status", "businessStatus", "identifier", "owner", "executionPeriod", "output", "restriction", "statusReason"} {
+		for _, name := range []string{"status", "businessStatus", "identifier", "owner", "executionPeriod", "output", "restriction", "statusReason", "note"} {
 			if ours[name] != nil {
 				over[name] = ours[name]
 			}
 		}
 		return over
 	})
+}
+
+// talk writes the questions of the receiving side and their answers as notes;
+// what is asked now is the reason why the Task waits.
+func (s *stated) talk(ctx context.Context, tx *db.Tx, task object) error {
+	talks, err := s.m.Referrals.QuestionsOf(ctx, tx, s.c.ID)
+	if err != nil {
+		return err
+	}
+	var notes list
+	for _, q := range talks {
+		notes = append(notes, object{"authorString": join(" ", q.AskedOrg, q.AskedName), "time": instant(q.AskedAt), "text": "请补充：" + q.Text})
+		switch {
+		case !q.AnsweredAt.IsZero():
+			notes = append(notes, object{"authorString": q.AnsweredName, "time": instant(q.AnsweredAt), "text": "补充：" + q.Answer})
+		case s.c.State == referral.StateAwaitingInfo:
+			task["statusReason"] = object{"text": q.Text}
+		}
+	}
+	if notes != nil {
+		task["note"] = notes
+	}
+	return nil
 }
 
 func report(r referral.Report) list {

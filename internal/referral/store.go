@@ -261,3 +261,9 @@ func (s *Service) notes(ctx context.Context, tx *db.Tx, referral string) ([]Note
 func (s *Service) RecordOf(ctx context.Context, tx *db.Tx, id string) (Record, error) {
 	return s.load(ctx, tx, id)
 }
+
+// QuestionsOf reads the questions of the receiving side and their answers,
+// oldest first. Who may see them is the question of the caller.
+func (s *Service) QuestionsOf(ctx context.Context, tx *db.Tx, id string) ([]Question, error) {
+	return s.questions(ctx, tx, id)
+}
