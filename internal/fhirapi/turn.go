@@ -129,8 +129,8 @@ func (o Referrals) noShow(ctx context.Context, tx *db.Tx, actor access.Actor, c 
 
 // moved reports whether a client names another owner than the Task has.
 func (t said) moved() bool {
-	now := t.root.Get("owner").Get("reference").Text()
-	return now != "" && now != t.old.Get("owner").Get("reference").Text()
+	now, was := t.root.Get("owner").Get("reference").Text(), t.old.Get("owner").Get("reference").Text()
+	return now != "" && (was == "" || !strings.HasSuffix("/"+now, "/"+was)) // an address of ours may stand before it
 }
 
 // redirect hands the case to the service that the Task names as its owner.

@@ -145,3 +145,24 @@ func TestVisitsThroughFHIR(t *testing.T) {
 		c.sound()
 	})
 }
+
+// The talk joins the notes of a Task that a system has written itself.
+func TestTalkJoinsTheNotesOfASystem(t *testing.T) {
+	eachAlliance(t, func(a *alliance) {
+		mine := strings.Replace(task(newRequest, "T1"), `"intent":"order"`, `"intent":"order","note":[{"text":"请  尽快"}]`, 1)
+		_, id := a.call("POST", "/fhir", bundleOf(a.request(0, "Z1", signed), mine)).is(200).written()
+		c := &course{a, "/fhir/Task/" + id, a.cases()[0].ID}
+		c.patch(a.hospital, "on-hold", why("ask", "exam_result", "请补充心电图")).is(200)
+		c.patch(a.township, "requested", `,{"op":"add","path":"/note/-","value":{"text":"已做"}}`).is(200)
+		body := string(c.call("GET", c.path, "").is(200).body)
+		for text, n := range map[string]int{"请  尽快": 1, "请补充：请补充心电图": 1, "补充：已做": 1} {
+			if strings.Count(body, text) != n {
+				t.Errorf("%q stands %d times in %s", text, strings.Count(body, text), body)
+			}
+		}
+		c.sound()
+		if same := sameAsRendered(t, a.server.Store, c.id); same != 2 {
+			t.Errorf("%d resources of the case", same)
+		}
+	})
+}
