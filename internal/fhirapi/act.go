@@ -87,7 +87,7 @@ func (o Referrals) take(ctx context.Context, tx *db.Tx, actor access.Actor, c fl
 		return o.cancel(ctx, tx, actor, c, code, text)
 	}
 	return c, refuse(http.StatusUnprocessableEntity, "business-rule",
-		"转诊单 %s 不能改为“%s”：接口可以办理 accepted（受理、安排、改期、重新安排）、on-hold（要求补充、候诊）、requested（补充资料）、rejected（退回）、in-progress（到诊、开始诊疗）、completed（完成并回转）、failed（未到诊）、cancelled（撤回、取消），改换 owner 是转介，其余在平台办理",
+		"转诊单 %s 不能改为“%s”：接口可以办理 accepted（受理、安排、改期、重新安排）、on-hold（要求补充、候诊）、requested（补充资料）、rejected（退回）、ready（到诊）、in-progress（到诊、开始诊疗、诊疗进展）、completed（完成并回转）、failed（未到诊）、cancelled（撤回、取消），改换 owner 是转介，其余在平台办理",
 		c.Number, t.want)
 }
 
@@ -111,8 +111,7 @@ func (o Referrals) begin(ctx context.Context, tx *db.Tx, actor access.Actor, c f
 	s := o.Service.Within(tx)
 	if c.State != referral.StateArrived {
 		var err error
-		if c, err = s.Arrive(ctx, actor, refOf(c), referral.Arrival{Code: t.value("input", "arrival-code"), IDNumber: t.value("input", "id-number"),
-			Name: t.value("input", "name"), BirthDate: t.value("input", "birth-date")}); err != nil {
+		if c, err = s.Arrive(ctx, actor, refOf(c), t.arrival()); err != nil {
 			return c, err
 		}
 	}

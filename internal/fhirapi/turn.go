@@ -33,6 +33,8 @@ var turns = []turn{
 	{"accepted", referral.StateArranged, Referrals.reschedule},
 	{"accepted", referral.StateNoShow, Referrals.rearrange},
 	{"failed", "", Referrals.noShow},
+	{"ready", "", Referrals.arrive},
+	{"in-progress", referral.StateInCare, Referrals.progress},
 }
 
 func turnOf(want, state string) (turn, bool) {
@@ -155,4 +157,19 @@ func (o Referrals) redirect(ctx context.Context, tx *db.Tx, actor access.Actor, 
 		to.At = at
 	}
 	return o.Service.Within(tx).Redirect(ctx, actor, refOf(c), to)
+}
+
+// arrive registers that the patient is here, before anybody treats him.
+func (o Referrals) arrive(ctx context.Context, tx *db.Tx, actor access.Actor, c flow.Case, t said) (flow.Case, error) {
+	return o.Service.Within(tx).Arrive(ctx, actor, refOf(c), t.arrival())
+}
+
+func (t said) arrival() referral.Arrival {
+	return referral.Arrival{Code: strings.Clone(t.value("input", "arrival-code")), IDNumber: strings.Clone(t.value("input", "id-number")),
+		Name: strings.Clone(t.value("input", "name")), BirthDate: strings.Clone(t.value("input", "birth-date"))}
+}
+
+// progress is a further note on a patient in care.
+func (o Referrals) progress(ctx context.Context, tx *db.Tx, actor access.Actor, c flow.Case, t said) (flow.Case, error) {
+	return o.Service.Within(tx).InterimNote(ctx, actor, refOf(c), t.added())
 }

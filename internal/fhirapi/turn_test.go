@@ -166,3 +166,32 @@ func TestTalkJoinsTheNotesOfASystem(t *testing.T) {
 		}
 	})
 }
+
+// The desk registers the arrival before a doctor begins, and care is told on.
+func TestArrivalAndProgressThroughFHIR(t *testing.T) {
+	eachAlliance(t, func(a *alliance) {
+		c := a.course(0)
+		c.patch(a.hospital, "ready", "").is(409)
+		at := `,{"op":"add","path":"/executionPeriod","value":{"start":"` + a.r.Now.Add(time.Hour).Format(time.RFC3339) + `"}}`
+		c.patch(a.hospital, "accepted", at).is(200)
+		who := fmt.Sprintf(`,{"op":"add","path":"/input","value":[{"type":{"coding":[{"code":"id-number"}]},"valueString":%q},{"type":{"coding":[{"code":"name"}]},"valueString":%q}]}`,
+			a.r.IDNumbers[0], a.r.Patients[0].Name)
+		c.patch(a.hospital, "ready", "").is(422).says("到诊码")
+		c.patch(a.hospital, "ready", strings.Replace(who, a.r.Patients[0].Name, "别人", 1)).is(422).says("姓名")
+		c.patch(a.township, "ready", who).is(403)
+		c.patch(a.hospital, "ready", who).is(200)
+		c.want(referral.StateArrived, "accepted")
+		c.patch(a.hospital, "ready", who).is(409)
+		c.patch(a.hospital, "in-progress", "").is(200)
+		c.patch(a.hospital, "in-progress", "").is(422).says("诊疗进展")
+		note := `,{"op":"add","path":"/note","value":[{"text":"已行造影"}]}`
+		c.patch(a.township, "in-progress", note).is(403)
+		c.patch(a.hospital, "in-progress", note).is(200)
+		now := c.want(referral.StateInCare, "in-progress")
+		full, err := a.r.Service.View(t.Context(), a.r.Doctor, now.ID)
+		if err != nil || len(full.Notes) != 1 || full.Notes[0].Text != "已行造影" {
+			t.Errorf("%+v %v", full.Notes, err)
+		}
+		c.sound()
+	})
+}
