@@ -105,13 +105,20 @@ func readOnly(target string) (string, error) {
 	return u.String(), nil
 }
 
+// What a connection to SQLite keeps of the file in memory, in KB as its pragma
+// wants it, and what the writer keeps during Roomy.
+const (
+	pageCache = "-32000"
+	roomCache = "-200000"
+)
+
 func (d *DB) openSQLite() error {
 	if err := os.MkdirAll(filepath.Dir(d.target), 0o700); err != nil {
 		return err
 	}
 	pragmas := url.Values{"_pragma": {
 		"busy_timeout(15000)", "journal_mode(WAL)", "foreign_keys(1)",
-		"synchronous(FULL)", "case_sensitive_like(1)", "cache_size(-32000)", "temp_store(2)",
+		"synchronous(FULL)", "case_sensitive_like(1)", "cache_size(" + pageCache + ")", "temp_store(2)",
 	}}
 	dsn := "file:" + (&url.URL{Path: d.target}).EscapedPath() + "?" + pragmas.Encode()
 	d.write = openLite(dsn+"&_pragma=wal_autocheckpoint("+logPages+")", `BEGIN IMMEDIATE`)
@@ -268,6 +275,26 @@ func (tx *Tx) view(fn func(*Tx) error, end func() error) error {
 		}
 	}()
 	return fn(tx)
+}
+
+// Roomy runs fn while the writer of SQLite keeps more of the file in memory: for
+// loads that touch pages all over it, of which each commit would read and write
+// most again.
+func (d *DB) Roomy(ctx context.Context, fn func() error) (err error) {
+	if d.engine != SQLite {
+		return fn()
+	}
+	if _, err := d.write.ExecContext(ctx, `PRAGMA cache_size=`+roomCache); err != nil {
+		return fmt.Errorf("make room: %w", err)
+	}
+	defer func() {
+		for _, stmt := range []string{`PRAGMA cache_size=` + pageCache, `PRAGMA shrink_memory`} {
+			if _, e := d.write.ExecContext(context.WithoutCancel(ctx), stmt); e != nil {
+				err = errors.Join(err, fmt.Errorf("give room back: %w", e))
+			}
+		}
+	}()
+	return fn()
 }
 
 // Bulk runs fn with commits that do not wait for the disk on SQLite: for

@@ -41,13 +41,21 @@ type EntryRelation struct {
 
 // chunk is how many persons one transaction of Import holds: enough for the
 // sorted tokens to fall on neighbouring pages, few enough not to block others.
-const chunk = 10000
+const chunk = 20000
 
 // Import loads many persons in transactions of some thousands, with one audit
 // leaf each, and returns how many. It checks no duplicates beyond the unique
 // identity number; a failing chunk leaves the chunks before it. While one chunk
 // is written, the next is sealed and spelt.
-func (s *Service) Import(ctx context.Context, actor access.Actor, entries iter.Seq[Entry]) (int, error) {
+func (s *Service) Import(ctx context.Context, actor access.Actor, entries iter.Seq[Entry]) (n int, err error) {
+	err = s.DB.Roomy(ctx, func() error {
+		n, err = s.importAll(ctx, actor, entries)
+		return err
+	})
+	return n, err
+}
+
+func (s *Service) importAll(ctx context.Context, actor access.Actor, entries iter.Seq[Entry]) (int, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	batches := make(chan batch, 1)

@@ -66,6 +66,7 @@ func (s *simulation) live(ctx context.Context) error {
 	if err := l.advise(ctx); err != nil {
 		return err
 	}
+	l.glass()
 	if err := l.office(ctx); err != nil {
 		return err
 	}
