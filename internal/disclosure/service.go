@@ -3,6 +3,7 @@ package disclosure
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"yilian/internal/access"
@@ -116,6 +117,7 @@ func (s *Service) View(ctx context.Context, actor access.Actor, id string) (Revi
 		if v.Seen, err = audit.Search(ctx, tx, audit.Filter{Actor: v.Account, Patient: v.Opening.Patient, From: v.At, To: v.At.Add(openFor), Limit: 100}); err != nil {
 			return err
 		}
+		v.Seen = slices.DeleteFunc(v.Seen, func(l audit.Leaf) bool { return l.Object == Kind }) // the review itself is no act of his
 		if v.Timeline, err = s.Flow.Timeline(ctx, tx, id); err != nil {
 			return err
 		}

@@ -203,7 +203,7 @@ func (b *bench) run(ctx context.Context, k kind, clients int, long time.Duration
 			var mine []time.Duration
 			conn, failed := dial(ctx, b.addr, b.token)
 			if failed == nil {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }() // everything is read
 			}
 			for failed == nil && time.Since(began) < long {
 				method, path, body := k.make(b.set, draw)
