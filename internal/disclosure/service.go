@@ -156,7 +156,15 @@ func (s *Service) List(ctx context.Context, actor access.Actor) ([]Review, error
 			}
 			out = append(out, Review{Opening: o, Case: c})
 		}
-		return nil
+		whose := make([]string, len(out))
+		for i := range out {
+			whose[i] = out[i].Opening.Patient
+		}
+		briefs, err := patient.Briefs(ctx, tx, whose)
+		for i := range out {
+			out[i].Patient = briefs[whose[i]]
+		}
+		return err
 	})
 	return out, err
 }

@@ -21,6 +21,7 @@ func (l *life) glass() {
 	if len(doctors) == 0 || len(officers) == 0 {
 		return
 	}
+	l.broken = map[string]bool{}
 	doctor, officer := doctors[len(doctors)-1], officers[0]
 	night := l.now.AddDate(0, 0, -4).Truncate(24 * time.Hour).Add(13*time.Hour + 24*time.Minute) // 21:24 in Shanghai
 	l.plan(night, func(ctx context.Context) error {
@@ -51,7 +52,7 @@ func (l *life) breakGlass(ctx context.Context, doctor access.Actor, reason strin
 	err := l.app.DB.View(ctx, func(tx *db.Tx) error {
 		known, err := access.Visible(ctx, tx, doctor, ids)
 		for _, id := range ids {
-			if !known[id] {
+			if !known[id] && !l.broken[id] {
 				strange = id
 				break
 			}
@@ -61,6 +62,7 @@ func (l *life) breakGlass(ctx context.Context, doctor access.Actor, reason strin
 	if err != nil || strange == "" {
 		return err
 	}
+	l.broken[strange] = true
 	if err := l.app.Patients.BreakGlass(ctx, doctor, strange, reason); err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type life struct {
 	agenda agenda
 	n      int
 	offers map[string][]organization.HealthcareService // by institution
+	broken map[string]bool                             // residents whose record was opened without a relation
 }
 
 func (l *life) plan(at time.Time, do func(ctx context.Context) error) {

@@ -134,3 +134,30 @@ func TestSensitiveFactsAndWhoLooked(t *testing.T) {
 	resident.reads("呼延文秀", "抑郁")
 	resident.shot("22-own")
 }
+
+// An emergency doctor opens the record of somebody nobody knows here; the
+// privacy officer sees whose it was, why and what was read, and decides.
+func TestABreakGlassIsReviewed(t *testing.T) {
+	c := stage(t)
+	r := c.w.settle(t, "司徒文海", "1959-04-17")
+	doctor, officer := c.comes("jizhen"), c.comes("yinsi")
+	doctor.visit("/patients/" + r.ID)
+	doctor.reads("没有诊疗关系")
+	doctor.misses("高血压")
+	doctor.button("紧急调阅")
+	doctor.fill("comment", "昏迷送来，需了解过敏史")
+	doctor.button("确定紧急调阅")
+	doctor.reads("您正在紧急调阅")
+	officer.visit("/disclosures")
+	officer.reads("司徒文海", "昏迷送来，需了解过敏史", "待复核")
+	officer.shot("23-reviews")
+	officer.press("a", "FH")
+	officer.reads("调阅期间做了什么", "打开档案")
+	officer.misses("其他操作", "诊疗关系")
+	officer.choose("reason", "抢救、急诊")
+	officer.button("符合规定")
+	officer.reads("已复核", "符合规定")
+	officer.phone().visit("/disclosures")
+	officer.reads("司徒文海", "已复核")
+	officer.shot("23-reviewed")
+}
