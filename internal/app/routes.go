@@ -113,7 +113,7 @@ func (a *App) routes() {
 	consults := &consultweb.Pages{Service: a.Consults}
 	consultweb.Routes(site, consults)
 	indexweb.Routes(site, a.Index)
-	charts := &chartweb.Pages{Service: a.Charts, Audit: a.Audit, Visits: visitweb.URL}
+	charts := &chartweb.Pages{Service: a.Charts, Audit: a.Audit, Visits: visitweb.URL, Withdraw: exchangeweb.Withdraw}
 	visitweb.Routes(site, &visitweb.Pages{Service: a.Visits, Charts: a.Charts, Measured: a.entered})
 	chartweb.Routes(site, charts)
 	patientweb.Routes(site, a.Patients, charts.Summary, referrals.PatientSection, consults.PatientSection, indexweb.PatientSection(a.Index))

@@ -8,6 +8,7 @@ import (
 	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
+	"yilian/internal/errs"
 	"yilian/internal/exchange"
 	"yilian/internal/patient"
 	"yilian/internal/patient/index"
@@ -164,4 +165,44 @@ func (w *world) identity(t *testing.T, id string) string {
 	}
 	t.Fatalf("no number among %+v", list)
 	return ""
+}
+
+// One report was filed under the wrong person: the index staff of who has sent
+// it takes it off with its results, and nobody else may; who has read it is told.
+func TestOneReportIsWithdrawn(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := newWorld(t, d)
+		who := pid(w.IDNumbers[0], "N1", w.Patients[0].Name, "", "")
+		w.send(t, w.adt("A04", who, clinic("O1")))
+		if code, problem := w.send(t, w.result(who, "G1")); code != "AA" || problem != "" {
+			t.Fatalf("%s %s", code, problem)
+		}
+		report := w.report(t)
+		reader := w.Specialist
+		if err := d.Tx(ctx, func(tx *db.Tx) error {
+			_, err := w.s.Access.Record(ctx, tx, reader, access.Entry{Patient: report.Patient, Action: "record.read", Object: report.Type, ObjectID: report.ID})
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.s.WithdrawOne(ctx, w.Doctor, report.Key, "归错患者"); !errs.Is(err, errs.Forbidden) {
+			t.Errorf("a doctor: %v", err)
+		}
+		if _, _, err := w.s.WithdrawOne(ctx, w.admin, report.Key, " "); !errs.Is(err, errs.Invalid) {
+			t.Errorf("without a reason: %v", err)
+		}
+		whose, told, err := w.s.WithdrawOne(ctx, w.admin, report.Key, "报告归错患者")
+		if err != nil || whose != report.Patient || told != 1 {
+			t.Fatalf("%s %d %v", whose, told, err)
+		}
+		left := dbtest.View(t, d, func(tx *db.Tx) (int64, error) {
+			return db.Count(ctx, tx, `SELECT count(*) FROM record_resource WHERE patient = $1 AND withdrawn_at IS NULL AND type IN ('DiagnosticReport', 'Observation')`, report.Patient)
+		})
+		if left != 0 {
+			t.Errorf("%d of the report and its results are left", left)
+		}
+		if _, _, err := w.s.WithdrawOne(ctx, w.admin, report.Key, "再一次"); !errs.Is(err, errs.NotFound) {
+			t.Errorf("a second time: %v", err)
+		}
+	})
 }

@@ -31,6 +31,9 @@ type Pages struct {
 	// Visits is offered on the patient page: the address of the form that enters
 	// a visit, "" for those who enter none.
 	Visits func(actor access.Actor, patientID string) string
+	// Withdraw is the address that takes a fact off the chart it does not belong
+	// to, "" for facts and people for whom there is none; nil: nowhere.
+	Withdraw func(actor access.Actor, f chart.Fact) string
 }
 
 // Routes registers the pages and the menu of residents.
@@ -142,6 +145,7 @@ type factView struct {
 	chart.Detail
 	Documents []*cda.Document // read from the files of the fact, nil where a file is none
 	Texts     []string
+	Withdraw  string // address of the use case that takes it off this chart, "" not allowed
 }
 
 func (p *Pages) fact(w http.ResponseWriter, r *http.Request) error {
@@ -151,6 +155,9 @@ func (p *Pages) fact(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := factView{Detail: d, Documents: make([]*cda.Document, len(d.Fact.Files)), Texts: make([]string, len(d.Fact.Files))}
+	if p.Withdraw != nil {
+		v.Withdraw = p.Withdraw(actor, d.Fact)
+	}
 	for i, f := range d.Fact.Files {
 		if !f.Here() || !f.CDA() && f.Plain() != "text/plain" {
 			continue

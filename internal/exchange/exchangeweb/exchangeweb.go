@@ -11,11 +11,14 @@ import (
 
 	"yilian/internal/access"
 	"yilian/internal/calendar"
+	"yilian/internal/chart"
 	"yilian/internal/db"
 	"yilian/internal/encounter"
 	"yilian/internal/errs"
 	"yilian/internal/exchange"
 	"yilian/internal/exchange/hl7"
+	"yilian/internal/fhir/spec"
+	"yilian/internal/record"
 	"yilian/internal/web"
 )
 
@@ -26,6 +29,7 @@ func Routes(site *web.Site, s *exchange.Service) {
 	f := &face{s}
 	site.Handle("GET /exchange", f.list)
 	site.Handle("GET /exchange/uncounted", f.uncounted)
+	site.Handle("POST /exchange/withdraw/{type}/{id}", f.withdraw)
 	site.Handle("GET /exchange/messages/{id}", f.message)
 	site.Handle("POST /exchange/messages/{id}/replay", f.replay)
 	site.Handle("POST /exchange/messages/{id}/dismiss", f.dismiss)
@@ -254,6 +258,31 @@ func (f *face) replay(w http.ResponseWriter, r *http.Request) error {
 		web.Flash(w, r, web.Warn, "仍未入库："+k.Detail)
 	}
 	return web.Redirect(w, r, "/exchange/messages/"+id)
+}
+
+// Withdraw is where a fact of a chart is taken off it, "" when the actor may not
+// or the fact is nothing that systems send.
+func Withdraw(actor access.Actor, f chart.Fact) string {
+	kind, id, ok := strings.Cut(f.Key, "/")
+	if !ok || !spec.IsResource(kind) || f.Path != "" || f.Hidden || !exchange.MayWithdraw(actor, f.Org) {
+		return ""
+	}
+	return "/exchange/withdraw/" + kind + "/" + id
+}
+
+// withdraw takes a resource off the chart that it was put into by mistake; the
+// button stands on the page of the fact.
+func (f *face) withdraw(w http.ResponseWriter, r *http.Request) error {
+	if err := web.ParseForm(r); err != nil {
+		return err
+	}
+	key := record.Key{Type: r.PathValue("type"), ID: r.PathValue("id")}
+	patient, told, err := f.s.WithdrawOne(r.Context(), access.ActorOf(r.Context()), key, web.Typed(r, "comment"))
+	if err != nil {
+		return err
+	}
+	web.Flash(w, r, web.Good, "已撤出档案，"+strconv.Itoa(told)+" 位看过的人已收到更正通知")
+	return web.Redirect(w, r, "/patients/"+patient)
 }
 
 func (f *face) dismiss(w http.ResponseWriter, r *http.Request) error {

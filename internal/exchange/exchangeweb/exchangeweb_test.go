@@ -7,11 +7,13 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
 
 	"yilian/internal/access"
+	"yilian/internal/chart"
 	"yilian/internal/db"
 	"yilian/internal/db/dbtest"
 	"yilian/internal/encounter"
@@ -162,4 +164,38 @@ func TestUncountedVisits(t *testing.T) {
 	}
 	w.Actor = access.Actor{Account: "d", Role: string(access.DepartmentDoctor), Org: w.w.Hospital.ID}
 	w.Get("/exchange/uncounted", http.StatusForbidden)
+}
+
+// TestOneFactIsWithdrawn: the button is offered to who may, and takes the fact
+// off the chart with a reason.
+func TestOneFactIsWithdrawn(t *testing.T) {
+	w := newWorld(t)
+	who := w.w.Patients[0].ID
+	body := `{"resourceType":"Observation","id":"o1","status":"final","code":{"text":"血糖"},"subject":{"reference":"Patient/` + who + `"}}`
+	err := w.w.DB.Tx(t.Context(), func(tx *db.Tx) error {
+		_, err := w.s.Record.Create(t.Context(), tx, record.Draft{Body: []byte(body), ID: "o1", Source: record.Source{Org: w.w.Hospital.ID}})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fact := chart.Fact{Key: "Observation/o1", Org: w.w.Hospital.ID}
+	desk := access.Actor{Account: "r", Role: string(access.Registration), Org: w.w.Hospital.ID}
+	elsewhere := access.Actor{Account: "r2", Role: string(access.Registration), Org: w.w.Township.ID}
+	doctor := access.Actor{Account: "d", Role: string(access.DepartmentDoctor), Org: w.w.Hospital.ID}
+	at := exchangeweb.Withdraw(desk, fact)
+	if at == "" || exchangeweb.Withdraw(elsewhere, fact) != "" || exchangeweb.Withdraw(doctor, fact) != "" {
+		t.Fatalf("offered at %q", at)
+	}
+	if exchangeweb.Withdraw(desk, chart.Fact{Key: "encounter/e1", Org: w.w.Hospital.ID}) != "" {
+		t.Error("a counted visit is offered")
+	}
+	w.Actor = doctor
+	w.Post(at, url.Values{"comment": {"归错患者"}}, http.StatusForbidden)
+	w.Actor = desk
+	w.Post(at, url.Values{"comment": {""}}, http.StatusUnprocessableEntity)
+	if to := w.Post(at, url.Values{"comment": {"归错患者"}}, http.StatusSeeOther).To(); to != "/patients/"+who {
+		t.Errorf("goes on to %s", to)
+	}
+	w.Post(at, url.Values{"comment": {"归错患者"}}, http.StatusNotFound)
 }
