@@ -26,7 +26,11 @@ func (s *Server) do(ctx context.Context, tx *db.Tx, me who, q request) (response
 		return response{}, err
 	} else if o != nil {
 		if o.do == nil {
-			return response{}, refuse(http.StatusBadRequest, "not-supported", "操作 $%s 自成事务，不能放在事务里", o.name)
+			where := "Bundle"
+			if o.batch {
+				where = "事务"
+			}
+			return response{}, refuse(http.StatusBadRequest, "not-supported", "操作 $%s 自成事务，不能放在%s里", o.name, where)
 		}
 		return o.do(s, ctx, tx, me, q)
 	}
@@ -155,8 +159,9 @@ func (s *Server) seen(ctx context.Context, tx *db.Tx, me who, r record.Resource,
 }
 
 // seenThrough decides about what another institution has sent without saying
-// whose it is: only a Binary is read, by who may see a document that it is the
-// content of.
+// whose it is: only a Binary is read, by who may see a document of its sender
+// that it is the content of. A document of anybody else proves nothing: whoever
+// writes one could open with it what he is refused.
 func (s *Server) seenThrough(ctx context.Context, tx *db.Tx, me who, r record.Resource, action string) error {
 	if r.Type == "Binary" && action == "record.read" {
 		list, err := s.Store.Pointing(ctx, tx, r.ID)
@@ -164,6 +169,9 @@ func (s *Server) seenThrough(ctx context.Context, tx *db.Tx, me who, r record.Re
 			return err
 		}
 		for _, doc := range list {
+			if doc.Source.Org != r.Source.Org {
+				continue
+			}
 			visible, err := s.Store.Resources(ctx, tx, []record.Key{doc.Key}, record.For(me.actor))
 			if err != nil {
 				return err

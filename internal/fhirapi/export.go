@@ -35,6 +35,9 @@ func (s *Server) startExport(ctx context.Context, me who, q request) (response, 
 	if !strings.Contains(q.prefer, "respond-async") {
 		return response{}, refuse(http.StatusBadRequest, "invalid", "导出只能异步进行：请加上 Prefer: respond-async")
 	}
+	if q.query.Has("patient") {
+		return response{}, refuse(http.StatusBadRequest, "invalid", "参数 patient 只能放在 POST 的 Parameters 里，不能写在网址中")
+	}
 	if err := q.fromParameters(); err != nil {
 		return response{}, err
 	}

@@ -118,6 +118,7 @@ func TestExport(t *testing.T) {
 		named("/fhir/Group/g/$export", "p1").is(422, "Patient/p1", "不是这个组的成员")
 		named("/fhir/$export", "p1").is(400, "patient")
 		w.call("GET", "/fhir/Patient/$export?patient=Patient/p1", "", "Prefer", "respond-async").is(400, "POST")
+		w.call("POST", "/fhir/Patient/$export?patient=Patient/p1", "", "Prefer", "respond-async").is(400, "网址")
 		since := w.db.Now()
 		w.later(time.Second)
 		w.call("PUT", "/fhir/Observation/a", observation("a", "p1", "2-2", "2026-01-01")).is(200)

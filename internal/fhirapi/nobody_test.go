@@ -54,6 +54,11 @@ func TestABinaryIsReadByWhoMaySeeItsDocument(t *testing.T) {
 			if got := w.call("GET", "/fhir/Observation?_id=whose", "").is(200).entries(); got != "" {
 				w.Errorf("the clinic finds %q", got)
 			}
+			// A document of its own about a patient of its own opens nothing.
+			for _, id := range []string{"alone", "of-p2"} {
+				w.call("PUT", "/fhir/DocumentReference/own-"+id, document("own-"+id, "p1", id)).is(201)
+				w.call("GET", "/fhir/Binary/"+id, "").is(403)
+			}
 			w.call("PUT", "/fhir/Binary/alone", named("alone")).is(403)
 			w.call("DELETE", "/fhir/Observation/whose", "").is(403)
 		})

@@ -93,12 +93,7 @@ func readVisit(r json.Node) (v visitSaid, err error) {
 	case e.Class == encounter.Inpatient && e.End.IsZero() && r.Get("status").Text() == "finished":
 		v.lacks = "住院已结束（finished），缺少出院时间（period.end）"
 	}
-	for id := range r.Get("identifier").Items() {
-		if value := id.Get("value").Text(); value != "" && id.Get("use").Text() != "old" {
-			v.number = strings.Clone(value)
-			break
-		}
-	}
+	v.number = numberSaid(r)
 	if !e.End.IsZero() {
 		e.Leave = leaveSaid(r.Get("hospitalization").Get("dischargeDisposition"))
 	}
@@ -115,6 +110,17 @@ func readVisit(r json.Node) (v visitSaid, err error) {
 		e.Diagnoses = addDiagnosis(e.Diagnoses, c)
 	}
 	return v, nil
+}
+
+// numberSaid is the institution's own number of a visit: the first that is not
+// out of use; "" when it has none.
+func numberSaid(r json.Node) string {
+	for id := range r.Get("identifier").Items() {
+		if value := id.Get("value").Text(); value != "" && id.Get("use").Text() != "old" {
+			return strings.Clone(value)
+		}
+	}
+	return ""
 }
 
 // actClasses are the classes of v3-ActCode as we count them.

@@ -114,7 +114,7 @@ func (v *Visits) note(ctx context.Context, tx *db.Tx, by Sender, id, lacks strin
 			return err
 		}
 		defer doc.Release()
-		u.Patient, u.Number = r.Patient, strings.Clone(doc.Root().Get("identifier").At(0).Get("value").Text())
+		u.Patient, u.Number = r.Patient, numberSaid(doc.Root())
 		u.Started = strings.Clone(doc.Root().Get("period").Get("start").Text())
 	}
 	return encounter.NoteUncounted(ctx, tx, u)
