@@ -223,49 +223,6 @@ func sparkText(s chart.Series) string {
 	return s.Test + "：" + strings.Join(texts, "、")
 }
 
-// deeds are what residents read about an act on their record.
-var deeds = map[string]string{
-	"patient.read": "打开档案", "patient.reveal": "查看完整证件号码和电话", "patient.register": "建档", "patient.update": "修改资料",
-	"patient.break": "紧急调阅", "patient.sensitive": "打开敏感内容", "patient.label.set": "添加敏感标记", "patient.label.void": "撤销敏感标记",
-	"patient.relation.add": "登记家属", "patient.relation.end": "结束家属关系", "patient.deceased": "登记死亡", "patient.deceased.void": "撤销死亡登记",
-	"record.read": "查看一条健康记录", "record.search": "查询健康记录", "record.vread": "查看旧版本", "record.history": "查看历史版本",
-	"visit.record": "登记门诊", "visit.correct": "更正门诊", "visit.void": "作废门诊",
-	"encounter.record": "登记就诊", "encounter.correct": "更正就诊", "encounter.void": "作废就诊", "encounter.move": "更正就诊归属",
-	"audit.search": "审计查询", "audit.read": "审计核查",
-}
-
-// deed is what somebody did, in words.
-func deed(l audit.Leaf) string {
-	if word, ok := deeds[l.Action]; ok {
-		return word
-	}
-	noun, verb, _ := strings.Cut(l.Action, ".")
-	switch noun {
-	case "referral", "down_question", "consent_task", "phoned_check":
-		return "办理转诊"
-	case "consult":
-		return "转诊前咨询"
-	case "contract":
-		return "办理签约"
-	case "consent":
-		return "登记知情同意"
-	case "record":
-		if verb == "create" || verb == "update" || verb == "patch" {
-			return "写入健康记录"
-		}
-		return "查看健康记录"
-	case "exchange":
-		return "接收医院传来的资料"
-	case "appointment":
-		return "办理预约"
-	case "disclosure":
-		return "复核紧急调阅"
-	case "index":
-		return "核对身份"
-	}
-	return "其他操作"
-}
-
 // why is the reason of an act: what was typed, or the purpose and the basis.
 func why(l audit.Leaf) string {
 	switch l.Action {

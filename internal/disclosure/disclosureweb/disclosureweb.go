@@ -5,10 +5,8 @@ package disclosureweb
 
 import (
 	"net/http"
-	"strings"
 
 	"yilian/internal/access"
-	"yilian/internal/audit"
 	"yilian/internal/disclosure"
 	"yilian/internal/errs"
 	"yilian/internal/web"
@@ -88,20 +86,3 @@ func (p *Pages) act(w http.ResponseWriter, r *http.Request) error {
 }
 
 var machine = disclosure.Machine()
-
-// deed is what was done with the record, in words.
-func deed(l audit.Leaf) string {
-	switch noun, verb, _ := strings.Cut(l.Action, "."); {
-	case l.Action == "patient.break":
-		return "紧急调阅"
-	case l.Action == "patient.reveal":
-		return "查看完整证件号码和电话"
-	case l.Action == "patient.sensitive":
-		return "打开敏感内容"
-	case l.Action == "patient.read":
-		return "打开档案"
-	case noun == "record" || verb == "read":
-		return "查看一条记录"
-	}
-	return "其他操作"
-}

@@ -48,29 +48,6 @@ func (p showPage) revealURL(what string) string {
 	return "/patients/" + p.ID + "/reveal/" + what
 }
 
-// deeds are the words of the acts that touch a patient's data.
-var deeds = map[string]string{
-	"patient.read": "查看", "patient.reveal": "查看完整号码", "patient.register": "建档", "patient.update": "修改资料",
-	"patient.break": "紧急调阅", "patient.sensitive": "打开敏感内容", "record.read": "查看一条记录", "visit.record": "登记门诊", "visit.correct": "更正门诊", "visit.void": "作废门诊",
-	"encounter.record": "登记就诊", "encounter.correct": "更正就诊",
-	"patient.label.set": "添加敏感标记", "patient.label.void": "撤销敏感标记",
-	"patient.relation.add": "登记家属", "patient.relation.end": "结束家属关系", "patient.deceased": "登记死亡",
-	"patient.deceased.void": "撤销死亡登记", "contract.sign": "签约", "contract.renew": "续签", "contract.end": "解约", "contract.void": "签约作废",
-}
-
-func deed(action string) string {
-	if word, ok := deeds[action]; ok {
-		return word
-	}
-	switch noun, _, _ := strings.Cut(action, "."); noun {
-	case "referral", "down_question", "consent_task", "phoned_check":
-		return "转诊办理"
-	case "consent":
-		return "知情同意"
-	}
-	return "其他操作"
-}
-
 // residence joins the division and the address, which people often type in
 // full.
 func residence(place, address string) string {
