@@ -8,10 +8,11 @@ type memo struct {
 	values map[any]any
 }
 
-// Memo returns what get returns, and asks it once for each key of a kind. kind
-// is a type of the caller's own; topics are the tables that the answer rests
-// on, or parts of their names: a statement of this transaction that writes and
-// names one of them has it asked again, and so does Forget.
+// Memo returns what get returns, and asks it once for each key. topics are the
+// tables that the answer rests on, or parts of their names: a statement of this
+// transaction that writes and names one of them has it asked again, and so does
+// Forget. Answers are kept by the slice of topics, which is a variable of the
+// caller and not empty.
 func Memo[K comparable, V any](tx *Tx, topics []string, key K, get func() (V, error)) (V, error) {
 	m := tx.memoOf(topics)
 	if v, ok := m.values[key]; ok {

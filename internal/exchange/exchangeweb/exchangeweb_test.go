@@ -151,7 +151,7 @@ func TestUncountedVisits(t *testing.T) {
 	err := w.w.DB.Tx(t.Context(), func(tx *db.Tx) error {
 		return errors.Join(
 			encounter.NoteUncounted(t.Context(), tx, encounter.Uncounted{ID: "e1", Org: w.w.Hospital.ID, Client: "hosp-his", Patient: w.w.Patients[0].ID,
-				Number: "MZ-1", Started: "2026-03-02T08:00:00+08:00", Reason: "缺少就诊类别"}),
+				Number: "MZ-1", Started: "2026-03-02T00:00:00Z", Reason: "缺少就诊类别"}),
 			encounter.NoteUncounted(t.Context(), tx, encounter.Uncounted{ID: "e2", Org: w.w.Township.ID, Client: "town-his", Number: "MZ-2", Reason: "别家的原因"}))
 	})
 	if err != nil {

@@ -3,11 +3,13 @@ package exchangeweb
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"yilian/internal/access"
 	"yilian/internal/db"
 	"yilian/internal/encounter"
 	"yilian/internal/errs"
+	"yilian/internal/fhir/search"
 	"yilian/internal/web"
 )
 
@@ -38,13 +40,14 @@ func (f *face) uncounted(w http.ResponseWriter, r *http.Request) error {
 	return web.Render(w, r, http.StatusOK, uncountedPage(v))
 }
 
-// started is the begin of a visit as it was written, readable when it can be
-// read.
+// started is the begin of a visit in our time; what cannot be read, or is no
+// more than a day, as it was written.
 func started(u encounter.Uncounted) string {
-	if len(u.Started) >= len("2006-01-02T15:04") {
-		return u.Started[:10] + " " + u.Started[11:16]
+	at, ok := search.ParseTime(u.Started)
+	if !ok || len(u.Started) <= len("2006-01-02") {
+		return u.Started
 	}
-	return u.Started
+	return web.FormatFull(time.UnixMilli(at.From))
 }
 
 func leftTitle(n int64) string {
