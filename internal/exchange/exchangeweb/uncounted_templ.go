@@ -201,7 +201,7 @@ func uncountedPage(v uncountedView) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = web.Pager(web.Pages{Page: max(v.Page, 1), Size: encounter.UncountedPage, Total: int(v.Total), URL: "/exchange/uncounted?"}).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = web.Pager(web.Pages{Page: max(v.Page, 1), Size: encounter.UncountedPage, Total: int(v.Total), URL: "/exchange/uncounted"}).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
